@@ -1,0 +1,240 @@
+//! What the dynamic section leads to: relocation tables, and things that a blob must not ask for.
+//!
+//! The section headers are not believed here: what a loader follows is `PT_DYNAMIC` and its addresses.
+
+use std::ops::Range;
+
+use object::Endianness;
+use object::elf;
+use object::read::elf::{Dyn as _, FileHeader, Rela as _, Relr as _};
+
+use crate::Architecture;
+use crate::fault::Fault;
+use crate::faults::Faults;
+use crate::read::{ProgramHeader, text};
+
+/// The dynamic section, decoded.
+#[derive(Default)]
+pub(crate) struct Dynamic {
+    /// The entries of the tables at `DT_RELA` and `DT_JMPREL`.
+    pub(crate) rela: Vec<Rela>,
+    /// The words of the table at `DT_RELR`.
+    pub(crate) relr: Vec<u64>,
+    /// The address ranges of all relocation tables.
+    pub(crate) tables: Vec<Range<u64>>,
+    /// `DT_SYMTAB`.
+    pub(crate) symbols: Option<u64>,
+}
+
+/// A relocation with an explicit addend.
+#[derive(Clone, Copy)]
+pub(crate) struct Rela {
+    pub(crate) offset: u64,
+    pub(crate) kind: elf::RelocationType,
+    /// An index into the dynamic symbol table; 0 for none.
+    pub(crate) symbol: u32,
+    pub(crate) addend: i64,
+}
+
+/// Tags whose mere presence (with a value other than 0) is a fault.
+const REFUSED: &[(elf::DynamicTag, &str, Refusal)] = &[
+    (elf::DT_INIT, "DT_INIT", Refusal::Constructors),
+    (elf::DT_FINI, "DT_FINI", Refusal::Constructors),
+    (elf::DT_INIT_ARRAYSZ, "DT_INIT_ARRAY", Refusal::Constructors),
+    (elf::DT_FINI_ARRAYSZ, "DT_FINI_ARRAY", Refusal::Constructors),
+    (elf::DT_PREINIT_ARRAYSZ, "DT_PREINIT_ARRAY", Refusal::Constructors),
+    (elf::DT_ANDROID_REL, "DT_ANDROID_REL", Refusal::Format),
+    (elf::DT_ANDROID_RELA, "DT_ANDROID_RELA", Refusal::Format),
+    (elf::DT_ANDROID_RELR, "DT_ANDROID_RELR", Refusal::Format),
+    (DT_CREL, "DT_CREL", Refusal::Format),
+];
+
+/// The compact relocations of the generic ABI's proposal, as LLVM numbers them.
+const DT_CREL: elf::DynamicTag = elf::DynamicTag(0x4000_0026);
+
+enum Refusal {
+    Constructors,
+    Format,
+}
+
+/// Reads the dynamic section and the tables that it leads to.
+pub(crate) fn read<Elf: FileHeader<Endian = Endianness>>(
+    architecture: Architecture,
+    endian: Endianness,
+    segments: &[ProgramHeader<'_>],
+    faults: &mut Faults,
+) -> Dynamic {
+    let Some(header) = segments.iter().find(|segment| segment.kind == elf::PT_DYNAMIC) else {
+        return Dynamic::default();
+    };
+    let entries = header.data.and_then(|data| object::pod::slice_from_all_bytes::<Elf::Dyn>(data).ok());
+    let Some(entries) = entries else {
+        faults.add(|| malformed("PT_DYNAMIC", "it lies outside of the file or is no table"));
+        return Dynamic::default();
+    };
+    let end = entries.iter().position(|entry| entry.tag(endian) == elf::DT_NULL).unwrap_or(entries.len());
+    let reader = Reader {
+        segments,
+        entries: entries.iter().take(end).map(|entry| (entry.tag(endian), entry.val(endian))).collect(),
+    };
+    reader.refuse(architecture, faults);
+    let mut dynamic = Dynamic { symbols: reader.value(elf::DT_SYMTAB), ..Dynamic::default() };
+    reader.rela::<Elf>(endian, &mut dynamic, faults);
+    reader.relr::<Elf>(endian, &mut dynamic, faults);
+    dynamic
+}
+
+struct Reader<'a, 'data> {
+    segments: &'a [ProgramHeader<'data>],
+    entries: Vec<(elf::DynamicTag, u64)>,
+}
+
+impl<'data> Reader<'_, 'data> {
+    /// The last value of a tag, which is the one that loaders take.
+    fn value(&self, tag: elf::DynamicTag) -> Option<u64> {
+        self.entries.iter().rev().find(|entry| entry.0 == tag).map(|entry| entry.1)
+    }
+
+    /// The bytes in the file that a range of addresses is loaded from.
+    fn bytes(&self, range: &Range<u64>) -> Option<&'data [u8]> {
+        self.segments.iter().filter(|segment| segment.kind == elf::PT_LOAD).find_map(|segment| {
+            let start = usize::try_from(range.start.checked_sub(segment.address)?).ok()?;
+            let end = usize::try_from(range.end.checked_sub(segment.address)?).ok()?;
+            segment.data?.get(start..end)
+        })
+    }
+
+    fn refuse(&self, architecture: Architecture, faults: &mut Faults) {
+        for (tag, name, refusal) in REFUSED {
+            if self.value(*tag).is_some_and(|value| value != 0) {
+                faults.add(|| match refusal {
+                    Refusal::Constructors => Fault::Constructors { place: (*name).to_owned() },
+                    Refusal::Format => Fault::RelocationTable { place: (*name).to_owned() },
+                });
+            }
+        }
+        if architecture.rela() {
+            let rel_plt =
+                self.value(elf::DT_JMPREL).is_some() && self.value(elf::DT_PLTREL) != Some(tag(elf::DT_RELA));
+            for (used, name) in [(self.value(elf::DT_REL).is_some(), "DT_REL"), (rel_plt, "DT_JMPREL")] {
+                if used {
+                    faults.add(|| Fault::RelocationTable { place: name.to_owned() });
+                }
+            }
+        }
+        let flags = self.value(elf::DT_FLAGS).unwrap_or(0);
+        if self.value(elf::DT_TEXTREL).is_some() || flags & elf::DF_TEXTREL.0 != 0 {
+            faults.add(|| Fault::TextRelocations);
+        }
+        for (_, offset) in self.entries.iter().filter(|entry| entry.0 == elf::DT_NEEDED) {
+            faults.add(|| Fault::Needed { library: self.string(*offset) });
+        }
+    }
+
+    /// A string of the dynamic string table, for a message.
+    fn string(&self, offset: u64) -> String {
+        let table = || {
+            let (start, size) = (self.value(elf::DT_STRTAB)?, self.value(elf::DT_STRSZ)?);
+            let rest = self.bytes(&(start.checked_add(offset)?..start.checked_add(size)?))?;
+            rest.split(|&byte| byte == 0).next()
+        };
+        table().map_or_else(|| format!("name {offset:#x}"), text)
+    }
+
+    /// Where a table lies, and its bytes, if there is one.
+    fn table(
+        &self,
+        [address, size, entry]: [elf::DynamicTag; 3],
+        entry_size: usize,
+        what: &str,
+        faults: &mut Faults,
+    ) -> Option<(Range<u64>, &'data [u8])> {
+        let (Some(start), size) = (self.value(address), self.value(size).unwrap_or(0)) else {
+            if self.value(size).is_some_and(|size| size != 0) {
+                faults.add(|| malformed(what, "it has a size and no address"));
+            }
+            return None;
+        };
+        if size == 0 {
+            return None;
+        }
+        if u64::try_from(entry_size).ok() != Some(self.value(entry).unwrap_or(0)) {
+            faults.add(|| malformed(what, "its entries have a wrong size"));
+            return None;
+        }
+        let range = start..start.saturating_add(size);
+        let bytes = self.bytes(&range);
+        if bytes.is_none() {
+            faults.add(|| malformed(what, "it lies outside of the loaded bytes"));
+        }
+        Some((range, bytes?))
+    }
+
+    fn rela<Elf: FileHeader<Endian = Endianness>>(
+        &self,
+        endian: Endianness,
+        into: &mut Dynamic,
+        faults: &mut Faults,
+    ) {
+        let entry_size = size_of::<Elf::Rela>();
+        let tags = [elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT];
+        let mut tables = Vec::new();
+        tables.extend(self.table(tags, entry_size, "DT_RELA", faults));
+        if self.value(elf::DT_PLTREL) == Some(tag(elf::DT_RELA)) {
+            // Its entry size is that of DT_RELA, which need not be there: DT_PLTREL says it all.
+            let start = self.value(elf::DT_JMPREL).unwrap_or(0);
+            let range = start..start.saturating_add(self.value(elf::DT_PLTRELSZ).unwrap_or(0));
+            // In one output section, linkers count the second table within the first one or the first within the second.
+            let within =
+                |inner: &Range<u64>, outer: &Range<u64>| outer.start <= inner.start && inner.end <= outer.end;
+            let counted = tables.iter().any(|(table, _)| within(&range, table));
+            tables.retain(|(table, _)| counted || !within(table, &range));
+            if !range.is_empty() && !counted {
+                match self.bytes(&range) {
+                    Some(bytes) => tables.push((range, bytes)),
+                    None => faults.add(|| malformed("DT_JMPREL", "it lies outside of the loaded bytes")),
+                }
+            }
+        }
+        for (range, bytes) in tables {
+            let Ok(entries) = object::pod::slice_from_all_bytes::<Elf::Rela>(bytes) else {
+                faults.add(|| malformed("relocation table", "its size is no multiple of an entry's"));
+                continue;
+            };
+            into.tables.push(range);
+            into.rela.extend(entries.iter().map(|entry| Rela {
+                offset: entry.r_offset(endian).into(),
+                kind: entry.r_type(endian, false),
+                symbol: entry.r_sym(endian, false),
+                addend: entry.r_addend(endian).into(),
+            }));
+        }
+    }
+
+    fn relr<Elf: FileHeader<Endian = Endianness>>(
+        &self,
+        endian: Endianness,
+        into: &mut Dynamic,
+        faults: &mut Faults,
+    ) {
+        let tags = [elf::DT_RELR, elf::DT_RELRSZ, elf::DT_RELRENT];
+        let Some((range, bytes)) = self.table(tags, size_of::<Elf::Relr>(), "DT_RELR", faults) else {
+            return;
+        };
+        let Ok(words) = object::pod::slice_from_all_bytes::<Elf::Relr>(bytes) else {
+            faults.add(|| malformed("DT_RELR", "its size is no multiple of an entry's"));
+            return;
+        };
+        into.tables.push(range);
+        into.relr.extend(words.iter().map(|word| word.get(endian).into()));
+    }
+}
+
+/// A tag as the value of another entry (`DT_PLTREL`).
+fn tag(tag: elf::DynamicTag) -> u64 {
+    tag.0.unsigned_abs()
+}
+
+fn malformed(what: &str, problem: &'static str) -> Fault {
+    Fault::Malformed { what: what.to_owned(), problem }
+}

@@ -1,0 +1,64 @@
+//! Object to image: reads a prelinked ELF object and flattens it, or says everything that is wrong with it.
+//!
+//! An *object* is fully linked and position-independent (`ET_DYN`). Its *image* is what lies in memory when
+//! it runs: initialised bytes, a zero tail, segments with permissions, and the *relocations*: the words to
+//! which the base is added, or the address of an *import*, which is a symbol that the object does not define. Nothing else of ELF is left, so that what embeds or loads an image needs no ELF.
+//!
+//! ```no_run
+//! use pie_blob_image::{Image, Limits};
+//!
+//! let object = std::fs::read("parasite.po")?;
+//! let image = Image::parse(&object, &Limits::default())?;
+//! for export in image.exports() {
+//!     println!("{:#x} {}", export.offset(), export.name());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What bad input gets
+//!
+//! The object is untrusted. An object that cannot become a correct image is refused with [`Faults`]: every
+//! reason at once, each naming section, symbol and relocation, and what to do about it. No input makes this
+//! crate panic, and none makes it allocate beyond a small multiple of the file's size plus
+//! [`Limits::image_size`].
+//!
+//! # The way of the data
+//!
+//! | module | does |
+//! |---|---|
+//! | `read` | decodes headers and tables of either class and byte order into plain numbers |
+//! | `dynamic` | finds what the dynamic section points to: relocation tables, constructors, libraries |
+//! | `layout` | `PT_LOAD`s to segments and bytes |
+//! | `relocate` | relocation tables to addends in the words, a sorted list, and imports |
+//! | `symbols` | symbol tables to exports |
+//! | `describe`, `types` | debugging information to signatures: what an object says of its own functions |
+//! | `architecture` | the table of what differs between instruction sets |
+#![forbid(unsafe_code)]
+
+mod architecture;
+mod describe;
+mod description;
+mod dump;
+mod dynamic;
+mod fault;
+mod faults;
+mod id;
+mod image;
+mod layout;
+mod nearest;
+mod parse;
+mod read;
+mod relocate;
+mod symbols;
+mod types;
+
+pub use architecture::Architecture;
+pub use describe::describe;
+pub use description::{Class, Described, Description, Member, Parameter, Structure, Value};
+pub use fault::{Fault, RelocationFault, SegmentFault, SymbolFault};
+pub use faults::Faults;
+pub use image::{
+    BaseError, Binding, Image, Import, Permissions, Relocation, RelocationKind, Segment, Symbol, SymbolKind,
+};
+pub use nearest::nearest;
+pub use parse::Limits;

@@ -1,0 +1,48 @@
+//! The panic handler of a blob: leaves message and place where the host finds them, and ends the call.
+
+#[cfg(pie_blob)]
+mod handler {
+    use core::fmt::Write;
+    use core::panic::PanicInfo;
+
+    use crate::abi::{Fixed, PanicNote};
+
+    /// Read by the host through the blob's own symbol table.
+    #[unsafe(no_mangle)]
+    static mut __pie_blob_panic: PanicNote = PanicNote::NONE;
+
+    #[panic_handler]
+    fn panic(info: &PanicInfo<'_>) -> ! {
+        // SAFETY: a blob runs one thread, and a panic never returns: nothing else refers to the note. A panic inside
+        // the formatting below would come here again and only overwrite it.
+        let note = unsafe { &mut *(&raw mut __pie_blob_panic) };
+        *note = PanicNote::NONE;
+        if let Some(location) = info.location() {
+            let mut file = Fixed::new(&mut note.file);
+            let _ = file.write_str(location.file());
+            note.file_len = file.used();
+            note.line = location.line();
+            note.column = location.column();
+        }
+        let mut message = Fixed::new(&mut note.message);
+        let _ = write!(message, "{}", info.message());
+        note.message_len = message.used();
+        note.taken = 1;
+        end()
+    }
+
+    #[cfg(all(feature = "call", not(feature = "enter"), target_arch = "x86_64"))]
+    fn end() -> ! {
+        unsafe extern "C" {
+            fn __pie_blob_panicked() -> !;
+        }
+        // SAFETY: `head.S` ends the call from there whatever the stack and the registers hold.
+        unsafe { __pie_blob_panicked() }
+    }
+
+    #[cfg(not(all(feature = "call", not(feature = "enter"), target_arch = "x86_64")))]
+    fn end() -> ! {
+        // SAFETY: an illegal instruction is the only way to say that nothing can go on here.
+        unsafe { core::arch::asm!("ud2", options(noreturn)) }
+    }
+}

@@ -1,0 +1,296 @@
+//! Everything that can go wrong, typed: what was being done, to whom, and what the answer was.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use pie_blob::LoadError;
+
+use crate::CrashRisk;
+
+/// Why an injection did not happen or did not end well. Whatever it says, the victim was left as it was, as far as
+/// it still lives and unless the variant says otherwise.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No process has this id.
+    #[error("process {pid}: no such process")]
+    NoSuchProcess {
+        /// The id asked for.
+        pid: i32,
+    },
+    /// The kernel's ptrace rules do not let this process at the other.
+    #[error("process {pid}: not permitted to {action}: run as the same user, or with CAP_SYS_PTRACE")]
+    NotPermitted {
+        /// The process asked for.
+        pid: i32,
+        /// What was refused.
+        action: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Another tracer holds it: a process has at most one.
+    #[error("process {pid}: already traced by process {tracer}")]
+    AlreadyTraced {
+        /// The process asked for.
+        pid: i32,
+        /// The thread that traces it.
+        tracer: i32,
+    },
+    /// It has ended and only waits for its parent.
+    #[error("process {pid}: a zombie: it has ended already")]
+    Zombie {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// It is a thread of the kernel's and has no memory of its own.
+    #[error("process {pid}: a kernel thread")]
+    KernelThread {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// It runs 32-bit code.
+    #[error("process {pid}: runs 32-bit code, and the blob is 64-bit")]
+    Compat {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// It is this very process, which cannot stop itself.
+    #[error("process {pid}: this process itself; map the blob instead")]
+    Oneself {
+        /// This process.
+        pid: i32,
+    },
+    /// It waits in the kernel for something that no signal interrupts, so that it would not stop.
+    #[error("process {pid}: in uninterruptible sleep (state D): try again later")]
+    Uninterruptible {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// A thread did not stop in time. It is let go when the calling thread ends.
+    #[error("thread {tid}: did not stop within {waited:?}")]
+    DidNotStop {
+        /// The thread.
+        tid: i32,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A seccomp filter could kill it for the system calls of an injection, and the filter could not be suspended.
+    #[error("process {pid}: has a seccomp filter, and suspending it takes CAP_SYS_ADMIN")]
+    Seccomp {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// It cannot be injected so that it survives the death of this process, and that was required.
+    #[error("process {pid}: not crash-safe: {}", Listed(.risks))]
+    NotCrashSafe {
+        /// The process asked for.
+        pid: i32,
+        /// Everything that stands in the way.
+        risks: Vec<CrashRisk>,
+    },
+    /// It has no `syscall` instruction in executable memory.
+    #[error("process {pid}: no system call instruction in its executable memory")]
+    NoSystemCall {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// It has become another program since it was looked at.
+    #[error("process {pid}: its memory has changed since it was looked at (execve?): open it again")]
+    Changed {
+        /// The process asked for.
+        pid: i32,
+    },
+    /// A thread that was to be adopted is not stopped by this thread, or stands at the entry of a system call.
+    #[error("thread {tid}: cannot be adopted: {reason}")]
+    NotAdoptable {
+        /// The thread.
+        tid: i32,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
+    /// It ended while it was being worked on.
+    #[error("process {pid}: died (status {status})")]
+    Died {
+        /// The process.
+        pid: i32,
+        /// Its exit status or the signal that killed it.
+        status: i32,
+    },
+    /// This kernel call of the host's failed.
+    #[error("process {pid}: {action}")]
+    Kernel {
+        /// What was being done.
+        action: &'static str,
+        /// To whom.
+        pid: i32,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of `/proc` could not be read or is not what it should be.
+    #[error("{path}")]
+    Proc {
+        /// The file.
+        path: String,
+        /// The kernel's answer, or what was not understood.
+        #[source]
+        source: io::Error,
+    },
+    /// A system call that the victim was made to make failed there.
+    #[error("process {pid}: {call} inside it")]
+    Refused {
+        /// The victim.
+        pid: i32,
+        /// The system call.
+        call: &'static str,
+        /// What the kernel answered the victim.
+        #[source]
+        source: io::Error,
+    },
+    /// The address space has no hole that the blob fits into.
+    #[error("process {pid}: no room for {size} bytes in its address space")]
+    NoRoom {
+        /// The victim.
+        pid: i32,
+        /// Bytes needed.
+        size: u64,
+    },
+    /// The blob cannot be run this way.
+    #[error("blob {blob}: {reason}")]
+    Unsuitable {
+        /// The blob's name.
+        blob: &'static str,
+        /// What it lacks, and what to do.
+        reason: &'static str,
+    },
+    /// The blob cannot be loaded.
+    #[error("blob {blob}: cannot be loaded")]
+    Load {
+        /// The blob's name.
+        blob: &'static str,
+        /// Why.
+        #[source]
+        source: LoadError,
+    },
+    /// The offset belongs to another blob than the one in the victim.
+    #[error("the offset {offset:#x} does not belong to blob {blob}")]
+    OtherBlob {
+        /// The blob in the victim.
+        blob: &'static str,
+        /// The offset.
+        offset: u32,
+    },
+    /// The arguments of a call do not fit into the room beside the blob.
+    #[error(
+        "the arguments take {needed} bytes and {room} are reserved: ask for more with `Target::arguments`"
+    )]
+    ArgumentsTooLarge {
+        /// Bytes that they take.
+        needed: u64,
+        /// Bytes reserved.
+        room: u64,
+    },
+    /// The blob's code raised a signal that ends programs: a wrong address, an illegal instruction, a division by zero.
+    #[error("blob {blob}: {} at {}, address {address:#x}", SignalName(*.signal), At(*.offset, .symbol))]
+    Fault {
+        /// The blob's name.
+        blob: &'static str,
+        /// The signal.
+        signal: i32,
+        /// Where the code stood, from the start of the image; `None` when it was outside of it.
+        offset: Option<u64>,
+        /// The export that covers it, and how far into it.
+        symbol: Option<(String, u64)>,
+        /// The address that was touched (`si_addr`).
+        address: u64,
+    },
+    /// The blob panicked.
+    #[error("blob {blob}: panicked at {file}:{line}:{column}: {message}")]
+    Panicked {
+        /// The blob's name.
+        blob: &'static str,
+        /// The source file.
+        file: String,
+        /// The line, from 1.
+        line: u32,
+        /// The column, from 1.
+        column: u32,
+        /// The message.
+        message: String,
+    },
+    /// The export did not come back in time.
+    #[error("blob {blob}: did not return within {waited:?}; it was at {}", At(*.offset, .symbol))]
+    Deadline {
+        /// The blob's name.
+        blob: &'static str,
+        /// The deadline.
+        waited: Duration,
+        /// Where the code stood, from the start of the image; `None` when it was outside of it.
+        offset: Option<u64>,
+        /// The export that covers it, and how far into it.
+        symbol: Option<(String, u64)>,
+    },
+    /// An earlier call ended badly: what the blob holds can no longer be relied on.
+    #[error("blob {blob}: an earlier call ended badly; only `cure` is left")]
+    Broken {
+        /// The blob's name.
+        blob: &'static str,
+    },
+}
+
+/// A list, its items separated by semicolons.
+struct Listed<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, item) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{item}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A place in the blob.
+struct At<'a>(Option<u64>, &'a Option<(String, u64)>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(offset), Some((name, within))) => write!(f, "offset {offset:#x} ({name}+{within:#x})"),
+            (Some(offset), None) => write!(f, "offset {offset:#x}"),
+            (None, _) => f.write_str("a place outside of the blob"),
+        }
+    }
+}
+
+/// The signals that code raises by itself, by name.
+struct SignalName(i32);
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            libc::SIGSEGV => f.write_str("SIGSEGV"),
+            libc::SIGBUS => f.write_str("SIGBUS"),
+            libc::SIGILL => f.write_str("SIGILL"),
+            libc::SIGFPE => f.write_str("SIGFPE"),
+            libc::SIGTRAP => f.write_str("SIGTRAP"),
+            libc::SIGSYS => f.write_str("SIGSYS"),
+            other => write!(f, "signal {other}"),
+        }
+    }
+}
+
+impl Error {
+    /// Puts a failed request of the host's into words: a thread that is no longer there has died.
+    pub(crate) fn kernel(action: &'static str, pid: i32) -> impl FnOnce(io::Error) -> Error {
+        move |source| match source.raw_os_error() {
+            Some(libc::ESRCH) => Error::Died { pid, status: 0 },
+            _ => Error::Kernel { action, pid, source },
+        }
+    }
+}

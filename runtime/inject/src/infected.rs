@@ -1,0 +1,336 @@
+//! A victim with a blob in it: call, read, write, cure.
+
+use std::io;
+use std::time::Instant;
+
+use pie_blob::{Blob, Loadable, Offset};
+use pie_blob_std::abi::{self, PanicNote};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::arguments::{Call, Room};
+use crate::borrowed::{Borrowed, Entry, Stopped};
+use crate::sys::memory;
+use crate::target::{MappingName, Prepared, Target};
+use crate::victim::Victim;
+use crate::watchdog::Watch;
+use crate::x86_64::registers::{Registers, SystemCall};
+use crate::{CrashRisk, Error};
+
+/// A victim in which a blob is mapped and ready to be called. Cured when dropped.
+#[derive(Debug)]
+pub struct Infected {
+    /// `None` only once it has been cured.
+    session: Option<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    victim: Victim,
+    target: Target,
+    borrowed: Borrowed,
+    blob: &'static Blob,
+    prepared: Prepared,
+    /// Whether there is something to unmap.
+    mapped: bool,
+    /// Whether the next call is the first.
+    first: bool,
+    /// Whether the thread stands at the end of a call, from where the blob unmaps itself.
+    at_end: bool,
+    /// Whether a call has ended badly.
+    broken: bool,
+}
+
+impl Infected {
+    pub(crate) fn infect(mut victim: Victim, loadable: &impl Loadable) -> Result<Self, Error> {
+        let Some(mut target) = victim.target.take() else {
+            return Err(Error::NoSuchProcess { pid: victim.pid });
+        };
+        target.prepare_in_place(loadable)?;
+        let Some(prepared) = target.prepared.take() else { return Err(Error::Changed { pid: victim.pid }) };
+        let undo = SystemCall::munmap(prepared.base, prepared.span);
+        let borrowed = Borrowed::take(&mut victim, &target, &undo)?;
+        let session = Session {
+            victim,
+            target,
+            borrowed,
+            blob: loadable.__blob(),
+            prepared,
+            mapped: false,
+            first: true,
+            at_end: false,
+            broken: false,
+        };
+        // From here on whatever fails is cured when this is dropped.
+        let mut infected = Self { session: Some(session) };
+        infected.session()?.map()?;
+        Ok(infected)
+    }
+
+    fn session(&mut self) -> Result<&mut Session, Error> {
+        self.session.as_mut().ok_or(Error::NoSuchProcess { pid: 0 })
+    }
+
+    /// Runs an export in the victim and returns what it returned.
+    ///
+    /// Safe to call: nothing that the victim answers can break a rule of Rust here. What the blob does to the victim is
+    /// the blob's affair.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherBlob`], [`Error::ArgumentsTooLarge`]; [`Error::Fault`], [`Error::Panicked`] and
+    /// [`Error::Deadline`] when the export did not come back, after which only [`cure`](Self::cure) is left;
+    /// [`Error::Died`] when the victim was killed.
+    pub fn call<'a, F, A>(&mut self, export: Offset<F>, arguments: A) -> Result<F::Output, Error>
+    where
+        F: Call<'a, A>,
+    {
+        let session = self.session()?;
+        let mut room = Room::at(session.prepared.arguments.start);
+        let registers = F::registers(arguments, &mut room);
+        let result = session.call(export, registers, &room)?;
+        let mut back = room.into_back();
+        if !back.is_empty() {
+            memory::read(session.victim.pid, &mut back)
+                .map_err(Error::kernel("copy the arguments back", session.victim.pid))?;
+        }
+        Ok(F::output(result))
+    }
+
+    /// Reads an exported static.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherBlob`], [`Error::Died`].
+    pub fn read<T: FromBytes + IntoBytes>(&mut self, export: Offset<T>) -> Result<T, Error> {
+        let session = self.session()?;
+        let address = session.address(export)?;
+        let mut value = T::new_zeroed();
+        let mut ranges = [(address, value.as_mut_bytes())];
+        memory::read(session.victim.pid, &mut ranges)
+            .map_err(Error::kernel("read a static", session.victim.pid))?;
+        Ok(value)
+    }
+
+    /// Writes an exported static.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherBlob`], [`Error::Died`].
+    pub fn write<T: IntoBytes + Immutable>(&mut self, export: Offset<T>, value: &T) -> Result<(), Error> {
+        let session = self.session()?;
+        let address = session.address(export)?;
+        let pid = session.victim.pid;
+        session.target.memory.write(address, value.as_bytes()).map_err(Error::kernel("write a static", pid))
+    }
+
+    /// Where the blob lies in the victim.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.session.as_ref().map_or(0, |session| session.prepared.base)
+    }
+
+    /// Why the victim would not go on unharmed if this process were killed now; empty when it would.
+    #[must_use]
+    pub fn crash_risks(&self) -> &[CrashRisk] {
+        self.session.as_ref().map_or(&[], |session| &session.victim.risks)
+    }
+
+    /// Unmaps the blob and makes the thread what it was; the victim is still stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Died`] when it was killed meanwhile, [`Error::Refused`] when it could not unmap the blob. Its threads
+    /// go on in both cases.
+    pub fn cure(mut self) -> Result<Victim, Error> {
+        let Some(mut session) = self.session.take() else { return Err(Error::NoSuchProcess { pid: 0 }) };
+        session.cure()?;
+        let mut victim = session.victim;
+        victim.target = Some(session.target);
+        Ok(victim)
+    }
+}
+
+impl Drop for Infected {
+    fn drop(&mut self) {
+        if let Some(mut session) = self.session.take() {
+            // Nobody is left to hear of it: a victim that cannot be cured has died.
+            let _ = session.cure();
+        }
+    }
+}
+
+impl Session {
+    /// Maps the image at its base and fills it in.
+    fn map(&mut self) -> Result<(), Error> {
+        const NO_FILE: u64 = u64::MAX;
+        let (base, span) = (self.prepared.base, self.prepared.span);
+        let executable = libc::PROT_READ | libc::PROT_EXEC;
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED_NOREPLACE;
+        let pid = self.victim.pid;
+        let (file, flags) = match self.target.options.mapping_name {
+            MappingName::Required => (self.named_file(span)?, flags),
+            MappingName::WhereSupported => (NO_FILE, flags | libc::MAP_ANONYMOUS),
+        };
+        let call = SystemCall::mmap(base, span, executable, flags, file);
+        let answer = self.borrowed.system_call(&mut self.victim, &call);
+        if file != NO_FILE {
+            self.borrowed.system_call(&mut self.victim, &SystemCall::close(file))?;
+        }
+        let answer = answer?;
+        if answer != base {
+            // A kernel from before MAP_FIXED_NOREPLACE mapped it elsewhere.
+            let elsewhere = SystemCall::munmap(answer, span);
+            self.borrowed.system_call(&mut self.victim, &elsewhere)?;
+            let source = io::Error::from_raw_os_error(libc::EEXIST);
+            return Err(Error::Refused { pid, call: call.name, source });
+        }
+        self.mapped = true;
+        if self.target.memory.write_over(base, &self.prepared.image).is_ok() {
+            return Ok(());
+        }
+        // A kernel that does not let a tracer write over permissions: ask for them and give them up again.
+        let writable = SystemCall::mprotect(base, span, libc::PROT_READ | libc::PROT_WRITE);
+        self.borrowed.system_call(&mut self.victim, &writable)?;
+        memory::write(pid, &[(base, &self.prepared.image)]).map_err(Error::kernel("write the image", pid))?;
+        let image = self.prepared.arguments.start - base;
+        self.borrowed.system_call(&mut self.victim, &SystemCall::mprotect(base, image, executable))?;
+        Ok(())
+    }
+
+    /// Opens a file in the victim that only its mapping will keep, and whose name that mapping shows.
+    fn named_file(&mut self, span: u64) -> Result<u64, Error> {
+        let Some(name) = self.borrowed.name() else {
+            let reason = "its mapping must have a name, and the victim has no place to write it";
+            return Err(Error::Unsuitable { blob: self.blob.name(), reason });
+        };
+        let file = match self.borrowed.system_call(&mut self.victim, &SystemCall::memfd_create(name, true)) {
+            Err(Error::Refused { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+                self.borrowed.system_call(&mut self.victim, &SystemCall::memfd_create(name, false))?
+            }
+            answer => answer?,
+        };
+        let sized = self.borrowed.system_call(&mut self.victim, &SystemCall::ftruncate(file, span));
+        if sized.is_err() {
+            self.borrowed.system_call(&mut self.victim, &SystemCall::close(file))?;
+        }
+        sized.map(|_| file)
+    }
+
+    fn address<T: ?Sized>(&self, export: Offset<T>) -> Result<u64, Error> {
+        if self.blob.owns(export) {
+            Ok(export.at(self.prepared.base).address())
+        } else {
+            Err(Error::OtherBlob { blob: self.blob.name(), offset: export.get() })
+        }
+    }
+
+    fn call<F: ?Sized>(
+        &mut self,
+        export: Offset<F>,
+        arguments: [u64; 6],
+        room: &Room<'_>,
+    ) -> Result<u64, Error> {
+        let (pid, blob) = (self.victim.pid, self.blob.name());
+        let function = self.address(export)?;
+        if self.broken {
+            return Err(Error::Broken { blob });
+        }
+        let reserved = self.prepared.arguments.end - self.prepared.arguments.start;
+        let needed = room.bytes().len() as u64;
+        if needed > reserved {
+            return Err(Error::ArgumentsTooLarge { needed, room: reserved });
+        }
+        if needed > 0 {
+            let start = self.prepared.arguments.start;
+            self.target
+                .memory
+                .write(start, room.bytes())
+                .map_err(Error::kernel("copy the arguments", pid))?;
+        }
+        let deadline = self.target.options.deadline;
+        let watch = Watch::start(pid, self.borrowed.tid(), self.borrowed.end(), Instant::now() + deadline);
+        let entry = Entry {
+            base: self.prepared.base,
+            span: self.prepared.span,
+            function,
+            arguments,
+            first: self.first,
+            watch: &watch,
+        };
+        let done = self.prepared.base + u64::from(self.blob.__parts().done.unwrap_or(0));
+        self.at_end = false;
+        self.broken = true;
+        let stopped = self.borrowed.run(&mut self.victim, &entry, done)?;
+        drop(watch);
+        match stopped {
+            Stopped::Done(registers) => self.ended(&registers),
+            Stopped::Overdue(registers) => {
+                let (offset, symbol) = self.place(registers.rip);
+                Err(Error::Deadline { blob, waited: deadline, offset, symbol })
+            }
+            Stopped::Fault { signal, address, registers } => {
+                let (offset, symbol) = self.place(registers.rip);
+                Err(Error::Fault { blob, signal, offset, symbol, address })
+            }
+        }
+    }
+
+    /// What the registers say at the end of a call.
+    fn ended(&mut self, registers: &Registers) -> Result<u64, Error> {
+        let (pid, blob) = (self.victim.pid, self.blob.name());
+        self.at_end = true;
+        match registers.rbp {
+            abi::RETURNED => {
+                self.first = false;
+                self.broken = false;
+                Ok(registers.rbx)
+            }
+            abi::REFUSED => {
+                let errno = registers.rbx.wrapping_neg();
+                let source = io::Error::from_raw_os_error(i32::try_from(errno).unwrap_or(libc::EINVAL));
+                Err(Error::Refused { pid, call: "mprotect", source })
+            }
+            _ => {
+                let mut note = [0; size_of::<PanicNote>()];
+                let at = self.prepared.base + u64::from(self.blob.__parts().panic.unwrap_or(0));
+                memory::read(pid, &mut [(at, &mut note)])
+                    .map_err(Error::kernel("read the panic note", pid))?;
+                let note = PanicNote::parse(&note).unwrap_or(PanicNote::NONE);
+                Err(Error::Panicked {
+                    blob,
+                    file: note.file().to_owned(),
+                    line: note.line,
+                    column: note.column,
+                    message: note.message().to_owned(),
+                })
+            }
+        }
+    }
+
+    /// Where in the blob an address lies, and in which export.
+    fn place(&self, address: u64) -> (Option<u64>, Option<(String, u64)>) {
+        let offset = address.checked_sub(self.prepared.base).filter(|offset| *offset < self.blob.size());
+        let symbol = offset.and_then(|offset| self.blob.symbolise(offset));
+        (offset, symbol.map(|(export, within)| (export.name.to_owned(), within)))
+    }
+
+    fn cure(&mut self) -> Result<(), Error> {
+        let unmapped = self.unmap();
+        // Whatever became of the mapping, the thread gets its state back.
+        self.borrowed.give_back(&mut self.victim, &self.target)?;
+        unmapped
+    }
+
+    fn unmap(&mut self) -> Result<(), Error> {
+        if !std::mem::take(&mut self.mapped) {
+            return Ok(());
+        }
+        let call = SystemCall::munmap(self.prepared.base, self.prepared.span);
+        if self.at_end && self.borrowed.unmaps_itself() {
+            self.borrowed.finish_system_call(&mut self.victim, &call)?;
+        } else {
+            self.borrowed.last_system_call(&mut self.victim, &call)?;
+        }
+        Ok(())
+    }
+}

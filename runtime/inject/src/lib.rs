@@ -1,0 +1,64 @@
+//! Puts a blob into a live Linux process without harming it.
+//!
+//! ```no_run
+//! # static BLOB: pie_blob::Blob = pie_blob::__private::blob(pie_blob::__private::Parts {
+//! #     name: "", id: 0, architecture: pie_blob::Architecture::X86_64, bytes: &[], relocs: &[], imports: &[], size: 0, align: 1,
+//! #     segments: &[], exports: &[], stack: None, packed: false, base: None, done: None, panic: None });
+//! # const PING: pie_blob::Offset<unsafe extern "C" fn() -> i32> = pie_blob::Offset::__new(0, 0);
+//! use pie_blob_inject::Victim;
+//!
+//! let victim = Victim::seize(4711)?; // every thread stopped
+//! let mut spy = victim.infect(&BLOB)?; // mapped, no page writable and executable
+//! assert_eq!(spy.call(PING, ())?, 42); // runs inside the process
+//! spy.cure()?.release()?; // no trace left, every thread goes on
+//! # Ok::<(), pie_blob_inject::Error>(())
+//! ```
+//!
+//! What a victim can rely on, whatever happens to this process, and even if it is killed:
+//!
+//! - its registers, extended state, signal mask, memory map and system calls are afterwards what they were;
+//! - its code is never changed, its stack only where nobody uses it;
+//! - a system call that was interrupted is taken up again;
+//! - a blob that faults, panics or hangs is an error here and nothing there.
+//!
+//! What cannot be promised for some victims is listed by [`Infected::crash_risks`] and refused by
+//! [`Target::require_crash_safe`].
+//!
+//! The kernel decides who may do this (ptrace(2), "Ptrace access mode checking"); this crate neither works around
+//! that nor hides what it does.
+//!
+//! The tracer waits for its own threads only, but another thread of the host that calls `waitpid(-1)` without
+//! `__WNOTHREAD` can take a stop away that this crate waits for.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod arguments;
+mod borrowed;
+mod cpu;
+mod crash;
+mod error;
+mod infected;
+mod place;
+mod proc;
+mod restart;
+mod snapshot;
+mod sys;
+mod target;
+mod victim;
+mod watchdog;
+mod x86_64;
+
+pub use arguments::{Call, Pass, Returned, Room};
+pub use crash::CrashRisk;
+pub use error::Error;
+pub use infected::Infected;
+pub use snapshot::{Difference, Snapshot};
+pub use target::{MappingName, Target};
+pub use victim::Victim;
+
+/// How many system calls this thread has made to trace since it began: what an injection costs.
+///
+/// Counts requests to the kernel one by one where they are made; allocations and clocks are not counted.
+#[must_use]
+pub fn tracer_calls() -> u64 {
+    sys::calls()
+}

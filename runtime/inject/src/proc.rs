@@ -1,0 +1,238 @@
+//! What `/proc` says of a process: its areas, its state, its signals.
+//!
+//! Read by hand, not by a library: `status` is read while the victim is stopped, into a buffer that is
+//! there already, and only a few of its fields are looked at.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use crate::Error;
+use crate::sys;
+
+/// One line of `/proc/PID/maps`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Area {
+    pub(crate) range: Range<u64>,
+    pub(crate) executable: bool,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) name: String,
+}
+
+impl Area {
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let permissions = fields.next()?.as_bytes();
+        // The name is everything behind the inode, spaces included.
+        let name = fields.nth(3).and_then(|first| Some(&line[line.find(first)?..])).unwrap_or_default();
+        Some(Self {
+            range: u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?,
+            readable: permissions.first() == Some(&b'r'),
+            writable: permissions.get(1) == Some(&b'w'),
+            executable: permissions.get(2) == Some(&b'x'),
+            name: name.trim_end().to_owned(),
+        })
+    }
+
+    /// A mapped file: its name is a path.
+    pub(crate) fn is_file(&self) -> bool {
+        self.name.starts_with('/')
+    }
+}
+
+impl std::fmt::Display for Area {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let letter = |set, letter| if set { letter } else { '-' };
+        let (r, w, x) =
+            (letter(self.readable, 'r'), letter(self.writable, 'w'), letter(self.executable, 'x'));
+        write!(f, "{:x}-{:x} {r}{w}{x} {}", self.range.start, self.range.end, self.name)
+    }
+}
+
+/// The areas of a process, sorted by address.
+pub(crate) fn areas(pid: i32) -> Result<Vec<Area>, Error> {
+    let path = format!("/proc/{pid}/maps");
+    let text = read(&path, pid)?;
+    let text = String::from_utf8_lossy(&text);
+    let areas: Option<Vec<Area>> = text.lines().map(Area::parse).collect();
+    areas.ok_or_else(|| malformed(path))
+}
+
+/// The few fields of `/proc/PID/status` that an injection asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// The letter of `State`.
+    pub(crate) state: u8,
+    pub(crate) process: i32,
+    pub(crate) tracer: i32,
+    pub(crate) threads: usize,
+    pub(crate) kernel_thread: bool,
+    /// Signals pending for the thread or the process; bit 0 is signal 1.
+    pub(crate) pending: u64,
+    pub(crate) ignored: u64,
+    pub(crate) caught: u64,
+    pub(crate) seccomp: u32,
+    pub(crate) shadow_stack: bool,
+    /// Whether it has memory of its own.
+    pub(crate) memory: bool,
+}
+
+impl Status {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let mut status = Self::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            // Compared as bytes: this runs while the victim is stopped.
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+            let (field, value) = line.split_at(colon);
+            let value = || std::str::from_utf8(value.get(1..)?).ok().map(str::trim);
+            let number = || value()?.parse::<i32>().ok();
+            let mask = || u64::from_str_radix(value()?, 16).ok();
+            match field {
+                b"State" => status.state = *value()?.as_bytes().first()?,
+                b"Tgid" => status.process = number()?,
+                b"TracerPid" => status.tracer = number()?,
+                b"Threads" => status.threads = usize::try_from(number()?).ok()?,
+                b"Kthread" => status.kernel_thread = number()? == 1,
+                b"VmSize" => status.memory = true,
+                b"SigPnd" | b"ShdPnd" => status.pending |= mask()?,
+                b"SigIgn" => status.ignored = mask()?,
+                b"SigCgt" => status.caught = mask()?,
+                b"Seccomp" => status.seccomp = number()?.unsigned_abs(),
+                b"x86_Thread_features" => status.shadow_stack = value()?.contains("shstk"),
+                _ => {}
+            }
+        }
+        (status.process != 0).then_some(status)
+    }
+}
+
+/// `/proc/PID/status`, kept open so that it can be read again in one call.
+#[derive(Debug)]
+pub(crate) struct StatusFile {
+    path: String,
+    file: File,
+}
+
+impl StatusFile {
+    pub(crate) fn open(pid: i32) -> Result<Self, Error> {
+        let path = format!("/proc/{pid}/status");
+        sys::count();
+        let file = File::open(&path).map_err(|source| failed(&path, pid, source))?;
+        Ok(Self { path, file })
+    }
+
+    pub(crate) fn read(&self, pid: i32) -> Result<Status, Error> {
+        // The longest lines are the groups (up to 65,536 of them) and the processors and memory nodes allowed; what is
+        // wanted here would lie behind them, so the buffer grows until the whole file fits.
+        let mut buffer = vec![0; 4096];
+        loop {
+            sys::count();
+            let len = self.file.read_at(&mut buffer, 0).map_err(|source| failed(&self.path, pid, source))?;
+            if len < buffer.len() {
+                let text = buffer.get(..len).unwrap_or_default();
+                return Status::parse(text).ok_or_else(|| malformed(self.path.clone()));
+            }
+            buffer.resize(buffer.len() * 4, 0);
+        }
+    }
+}
+
+/// Whether a process is a child of this one: its end is then this program's own to take, wherever it waits for it.
+pub(crate) fn is_own_child(tid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<i32>().ok());
+    field("PPid:") == i32::try_from(std::process::id()).ok() && field("Tgid:") == Some(tid)
+}
+
+/// The ids of all threads of a process.
+pub(crate) fn threads(pid: i32) -> Result<Vec<i32>, Error> {
+    let path = format!("/proc/{pid}/task");
+    // open, two reads and a close, whatever the standard library makes of them.
+    (0..4).for_each(|_| sys::count());
+    let entries = std::fs::read_dir(&path).map_err(|source| failed(&path, pid, source))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The open descriptors of a process and what they refer to.
+pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, String>, Error> {
+    let path = format!("/proc/{pid}/fd");
+    let entries = std::fs::read_dir(&path).map_err(|source| failed(&path, pid, source))?;
+    let descriptor = |entry: std::fs::DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        Some((number, std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+    };
+    Ok(entries.filter_map(|entry| descriptor(entry.ok()?)).collect())
+}
+
+/// The processor that a thread ran on last.
+pub(crate) fn processor(pid: i32) -> Option<usize> {
+    let text = read(&format!("/proc/{pid}/stat"), pid).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // The name in parentheses may hold anything; behind it field 3 is the first, and the processor is field 39.
+    let (_, fields) = text.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(36)?.parse().ok()
+}
+
+fn read(path: &str, pid: i32) -> Result<Vec<u8>, Error> {
+    // open, reads until the end and a close: at least four.
+    (0..4).for_each(|_| sys::count());
+    std::fs::read(path).map_err(|source| failed(path, pid, source))
+}
+
+fn failed(path: &str, pid: i32, source: io::Error) -> Error {
+    match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH) => Error::NoSuchProcess { pid },
+        Some(libc::EACCES | libc::EPERM) => Error::NotPermitted { pid, action: "read /proc", source },
+        _ => Error::Proc { path: path.to_owned(), source },
+    }
+}
+
+fn malformed(path: String) -> Error {
+    let source = io::Error::new(io::ErrorKind::InvalidData, "not what this version of the crate understands");
+    Error::Proc { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_keep_names_with_spaces() {
+        let area = Area::parse("7f00-7f10 r-xp 00001000 fe:00 325843     /tmp/a b (deleted)").unwrap();
+        assert_eq!(area.range, 0x7f00..0x7f10);
+        assert!(area.readable && area.executable && !area.writable);
+        assert_eq!(area.name, "/tmp/a b (deleted)");
+        let anonymous = Area::parse("7f00-7f10 rw-p 00000000 00:00 0 ").unwrap();
+        assert_eq!(anonymous.name, "");
+        assert!(anonymous.writable && !anonymous.is_file());
+        assert!(Area::parse("nonsense").is_none());
+    }
+
+    #[test]
+    fn the_own_status_is_understood() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let status = StatusFile::open(pid).unwrap().read(pid).unwrap();
+        assert_eq!(status.process, pid);
+        assert!(status.memory && !status.kernel_thread && status.threads >= 1);
+        assert_ne!(status.caught & (1 << (libc::SIGSEGV - 1)), 0, "the standard library catches SIGSEGV");
+    }
+
+    #[test]
+    fn a_status_that_lies_is_refused() {
+        assert_eq!(Status::parse(b""), None);
+        assert_eq!(Status::parse(b"Tgid:\tx\n"), None);
+        assert_eq!(Status::parse(b"Tgid:\t1\nSigPnd:\tzz\n"), None);
+    }
+
+    #[test]
+    fn processors_are_those_of_the_kernel() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let cpu = processor(pid).unwrap();
+        assert!(cpu < 4096);
+    }
+}

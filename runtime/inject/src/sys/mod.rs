@@ -1,0 +1,52 @@
+//! The kernel interface of a tracer: one safe function per request, and a count of them.
+//!
+//! Nothing here decides anything. Every function makes one system call, except where its name says otherwise, and
+//! counts it: what an injection costs is mostly how often the tracer asks the kernel.
+
+pub(crate) mod cpu;
+pub(crate) mod memory;
+pub(crate) mod ptrace;
+pub(crate) mod wait;
+
+use std::cell::Cell;
+use std::io;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many system calls this thread has made through this module.
+pub(crate) fn calls() -> u64 {
+    CALLS.get()
+}
+
+/// Counts one system call.
+pub(crate) fn count() {
+    CALLS.set(CALLS.get().wrapping_add(1));
+}
+
+/// Turns the answer of a libc function that says failure by -1 into a result.
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The id of this thread: what `TracerPid` in `/proc` shows for its tracees.
+pub(crate) fn gettid() -> i32 {
+    count();
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// Sends a signal to one thread.
+pub(crate) fn tgkill(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
+    count();
+    // SAFETY: takes three numbers.
+    check(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(drop)
+}
+
+/// Sends a signal to a process.
+pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    count();
+    // SAFETY: takes two numbers.
+    check(libc::c_long::from(unsafe { libc::kill(pid, signal) })).map(drop)
+}

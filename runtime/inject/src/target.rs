@@ -1,0 +1,274 @@
+//! A process looked at, not yet touched: everything that can be done before it is stopped is done here.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use pie_blob::{Blob, Loadable};
+
+use crate::proc::{self, Area, Status, StatusFile};
+use crate::sys::cpu;
+use crate::sys::memory::Memory;
+use crate::x86_64::gadget::{self, Gadgets};
+use crate::{CrashRisk, Error, Victim, place, sys};
+
+/// The kernel's page size on x86-64.
+pub(crate) const PAGE: u64 = 4096;
+
+/// A process that may be injected.
+///
+/// Opening reads `/proc` and touches nothing. One target serves any number of cycles: a profiler that asks the same
+/// process again and again keeps it ([`Victim::release`] gives it back).
+///
+/// ```no_run
+/// # static BLOB: pie_blob::Blob = pie_blob::__private::blob(pie_blob::__private::Parts {
+/// #     name: "", id: 0, architecture: pie_blob::Architecture::X86_64, bytes: &[], relocs: &[], imports: &[], size: 0, align: 1,
+/// #     segments: &[], exports: &[], stack: None, packed: false, base: None, done: None, panic: None });
+/// use pie_blob_inject::Target;
+///
+/// let target = Target::open(4711)?.require_crash_safe();
+/// let victim = target.prepare(&BLOB)?.seize()?;
+/// let infected = victim.infect(&BLOB)?;
+/// let victim = infected.cure()?;
+/// let _target = victim.release()?;
+/// # Ok::<(), pie_blob_inject::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Target {
+    pub(crate) pid: i32,
+    pub(crate) memory: Memory,
+    pub(crate) status: StatusFile,
+    pub(crate) areas: Vec<Area>,
+    pub(crate) gadgets: Gadgets,
+    pub(crate) options: Options,
+    pub(crate) prepared: Option<Prepared>,
+    /// Whether this thread may run on one processor only: it cannot move to the victim's.
+    pub(crate) alone: bool,
+    /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
+    pub(crate) suspends_filters: bool,
+}
+
+/// How the blob's pages are called in the victim's memory map.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MappingName {
+    /// `[anon:pie_blob]` where the kernel can name anonymous pages (`CONFIG_ANON_VMA_NAME`), else nothing.
+    #[default]
+    WhereSupported,
+    /// `/memfd:pie_blob` on every kernel. Takes three more remote system calls, and a descriptor for their time
+    /// ([`CrashRisk::Descriptor`]).
+    Required,
+}
+
+/// What a caller may choose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) require_crash_safe: bool,
+    pub(crate) arguments: u64,
+    pub(crate) deadline: Duration,
+    pub(crate) stop_within: Duration,
+    pub(crate) mapping_name: MappingName,
+}
+
+/// A blob as it will stand in this target.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Of the blob, and of what was supplied to it.
+    pub(crate) id: u64,
+    pub(crate) base: u64,
+    /// Bytes mapped: the image and room for arguments behind it.
+    pub(crate) span: u64,
+    /// Where the arguments go.
+    pub(crate) arguments: Range<u64>,
+    /// The image as far as it is not zero.
+    pub(crate) image: Vec<u8>,
+}
+
+impl Target {
+    /// Looks at the process `pid` and finds out whether it can be injected.
+    ///
+    /// # Errors
+    ///
+    /// Typed by what stands in the way: no such process, not permitted, already traced, zombie, kernel thread, this
+    /// process itself, uninterruptible sleep, no system call instruction anywhere.
+    pub fn open(pid: i32) -> Result<Self, Error> {
+        if pid <= 0 {
+            return Err(Error::NoSuchProcess { pid });
+        }
+        let status_file = StatusFile::open(pid)?;
+        let status = status_file.read(pid)?;
+        let pid = status.process;
+        Self::admit(pid, &status)?;
+        let memory = Memory::open(pid).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
+            _ => Error::NotPermitted { pid, action: "open its memory", source },
+        })?;
+        let areas = proc::areas(pid)?;
+        let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
+        let options = Options {
+            require_crash_safe: false,
+            arguments: 64 * 1024,
+            deadline: Duration::from_secs(5),
+            stop_within: Duration::from_secs(5),
+            mapping_name: MappingName::WhereSupported,
+        };
+        Ok(Self {
+            pid,
+            memory,
+            status: status_file,
+            areas,
+            gadgets,
+            options,
+            prepared: None,
+            alone: cpu::alone(),
+            suspends_filters: true,
+        })
+    }
+
+    /// What its status already forbids.
+    fn admit(pid: i32, status: &Status) -> Result<(), Error> {
+        if u32::try_from(pid) == Ok(std::process::id()) {
+            return Err(Error::Oneself { pid });
+        }
+        if status.tracer != 0 && status.tracer != sys::gettid() {
+            return Err(Error::AlreadyTraced { pid, tracer: status.tracer });
+        }
+        if status.kernel_thread || (!status.memory && !matches!(status.state, b'Z' | b'X')) {
+            return Err(Error::KernelThread { pid });
+        }
+        match status.state {
+            // The first thread may have ended before the others.
+            b'Z' | b'X' if status.threads <= 1 => Err(Error::Zombie { pid }),
+            b'D' => Err(Error::Uninterruptible { pid }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The process's id.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Refuses, with the victim untouched, whatever would not survive the death of this process.
+    #[must_use]
+    pub fn require_crash_safe(mut self) -> Self {
+        self.options.require_crash_safe = true;
+        self
+    }
+
+    /// Reserves room for the arguments of a call, in bytes (64 KiB unless asked for otherwise). Pages that no call uses
+    /// cost nothing.
+    #[must_use]
+    pub fn arguments(mut self, bytes: u64) -> Self {
+        self.options.arguments = bytes;
+        self.prepared = None;
+        self
+    }
+
+    /// How the blob's pages are called in the victim's memory map.
+    #[must_use]
+    pub fn mapping_name(mut self, name: MappingName) -> Self {
+        self.options.mapping_name = name;
+        self
+    }
+
+    /// How long an export may take (5 s unless asked for otherwise).
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = deadline;
+        self
+    }
+
+    /// How long a thread may take to stop (5 s unless asked for otherwise).
+    #[must_use]
+    pub fn stop_within(mut self, limit: Duration) -> Self {
+        self.options.stop_within = limit;
+        self
+    }
+
+    /// What is known before the stop to stand in the way of a victim that survives this process; the stack and the
+    /// extended state are only known later.
+    #[must_use]
+    pub(crate) fn risks(&self, status: &Status) -> Vec<CrashRisk> {
+        let mut risks = Vec::new();
+        let mut add = |is, risk| {
+            if is {
+                risks.push(risk);
+            }
+        };
+        add(status.seccomp != 0, CrashRisk::Seccomp);
+        add(matches!(self.gadgets, Gadgets::CallOnly(_)), CrashRisk::NoWayBack);
+        add(status.shadow_stack, CrashRisk::ShadowStack);
+        add(matches!(status.state, b'T'), CrashRisk::Stopped);
+        add(self.options.mapping_name == MappingName::Required, CrashRisk::Descriptor);
+        risks
+    }
+
+    /// Chooses a base for the blob and relocates it, so that nothing of that is left to do once the victim is stopped.
+    ///
+    /// Without it, [`Victim::infect`] does the same while the victim waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsuitable`] for a blob that cannot run in a victim, [`Error::NoRoom`], [`Error::Load`].
+    pub fn prepare(mut self, blob: impl Loadable) -> Result<Self, Error> {
+        self.prepare_in_place(&blob)?;
+        Ok(self)
+    }
+
+    pub(crate) fn prepare_in_place(&mut self, loadable: &impl Loadable) -> Result<(), Error> {
+        if self.prepared.as_ref().is_some_and(|prepared| prepared.id == loadable.__id()) {
+            return Ok(());
+        }
+        let blob = loadable.__blob();
+        suitable(blob)?;
+        let reserved = self.options.arguments.div_ceil(PAGE).checked_mul(PAGE);
+        let image = blob.size().div_ceil(PAGE).checked_mul(PAGE);
+        let span =
+            image.zip(reserved).and_then(|(image, reserved)| Some((image, image.checked_add(reserved)?)));
+        let room = Error::NoRoom { pid: self.pid, size: blob.size() };
+        let Some((image, span)) = span else { return Err(room) };
+        let base = match blob.fixed_base() {
+            Some(base) => base,
+            None => place::choose(&self.areas, span, blob.align().max(PAGE)).ok_or(room)?,
+        };
+        let mut bytes = match usize::try_from(blob.size()) {
+            Ok(size) => vec![0; size],
+            Err(_) => return Err(Error::NoRoom { pid: self.pid, size: blob.size() }),
+        };
+        loadable.__load(&mut bytes, base).map_err(|source| Error::Load { blob: blob.name(), source })?;
+        bytes.truncate(blob.bytes().len());
+        let arguments = base + image..base + span;
+        self.prepared = Some(Prepared { id: loadable.__id(), base, span, arguments, image: bytes });
+        Ok(())
+    }
+
+    /// Stops every thread of the process.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Error::DidNotStop`]; with
+    /// [`require_crash_safe`](Self::require_crash_safe) also [`Error::NotCrashSafe`]. Threads stopped so far go on.
+    pub fn seize(self) -> Result<Victim, Error> {
+        Victim::stop(self)
+    }
+}
+
+/// Whether a blob has what running in a victim takes.
+fn suitable(blob: &Blob) -> Result<(), Error> {
+    let unsuitable = |reason| Err(Error::Unsuitable { blob: blob.name(), reason });
+    if blob.is_packed() {
+        return unsuitable(
+            "it is packed: its pages would be writable and executable; build it without `packed`",
+        );
+    }
+    if blob.__parts().done.is_none() {
+        return unsuitable(
+            "it has no entry that calls can be made through: use pie_blob_std with its feature `call`",
+        );
+    }
+    if blob.stack().is_none_or(|stack| stack.is_empty()) {
+        return unsuitable("it has no stack: build it with one");
+    }
+    Ok(())
+}

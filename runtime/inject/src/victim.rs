@@ -1,0 +1,417 @@
+//! A process whose threads are all stopped.
+
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use pie_blob::Loadable;
+
+use crate::cpu::Beside;
+use crate::infected::Infected;
+use crate::proc::{self, Status};
+use crate::sys::ptrace::{self, Resume};
+use crate::sys::wait::{self, Change};
+use crate::target::Target;
+use crate::{CrashRisk, Error, sys};
+
+/// A process with every thread stopped, traced by the calling thread.
+///
+/// Goes on when dropped or [released](Self::release). Bound to its thread: the kernel takes ptrace requests only from
+/// the thread that seized.
+#[derive(Debug)]
+pub struct Victim {
+    /// `None` only once it has been given back.
+    pub(crate) target: Option<Target>,
+    pub(crate) pid: i32,
+    pub(crate) threads: Vec<i32>,
+    pub(crate) held: Held,
+    pub(crate) status: Status,
+    pub(crate) risks: Vec<CrashRisk>,
+    /// Signals that cannot be blocked and came while remote code ran: sent again at the end.
+    pub(crate) deferred: Vec<i32>,
+    stopped_since: Instant,
+    _beside: Option<Beside>,
+    _bound: PhantomData<*mut ()>,
+}
+
+/// How the threads came to be stopped, and so how they are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Seized here: they are detached.
+    Seized,
+    /// Traced by the caller before: they stay stopped, with the caller's ptrace options.
+    Adopted { options: i32 },
+}
+
+impl Victim {
+    /// Stops every thread of the process `pid`: [`Target::open`] and [`Target::seize`] in one.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub fn seize(pid: i32) -> Result<Self, Error> {
+        Target::open(pid)?.seize()
+    }
+
+    pub(crate) fn stop(target: Target) -> Result<Self, Error> {
+        let pid = target.pid;
+        let beside = if target.alone { None } else { Beside::thread(pid) };
+        let mut victim = Self {
+            pid,
+            threads: Vec::new(),
+            held: Held::Seized,
+            status: Status::default(),
+            risks: Vec::new(),
+            deferred: Vec::new(),
+            stopped_since: Instant::now(),
+            _beside: beside,
+            _bound: PhantomData,
+            target: Some(target),
+        };
+        victim.stop_threads()?;
+        if victim.target.as_ref().is_some_and(|target| !target.suspends_filters) {
+            // A filter that came after the look could end the victim for what it will be made to do.
+            victim.read_status()?;
+        }
+        victim.assess()?;
+        Ok(victim)
+    }
+
+    /// Takes over threads that the calling thread traces and holds stopped already, as a debugger does.
+    ///
+    /// `threads` are all the threads of `pid`, each in a ptrace-stop that is not the entry of a system call;
+    /// `options` are the ptrace options that the caller has set, and has again when the victim is dropped or
+    /// released. The threads stay stopped then. The one that ran the blob was resumed in between and is
+    /// afterwards at a `PTRACE_EVENT_STOP` where it was seized (wait for it as for any stop), or at a
+    /// system-call stop where it was attached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAdoptable`] for a thread that is not held so.
+    pub fn adopt(target: Target, threads: &[i32], options: i32) -> Result<Self, Error> {
+        let pid = target.pid;
+        for tid in threads.iter().copied() {
+            let refused = |reason| Error::NotAdoptable { tid, reason };
+            match ptrace::at_system_call_entry(tid) {
+                Ok(false) => {}
+                Ok(true) => {
+                    return Err(refused(
+                        "it stands at the entry of a system call: resume it to the next stop first",
+                    ));
+                }
+                Err(_) => return Err(refused("it is not in a ptrace-stop of the calling thread's")),
+            }
+        }
+        if threads.is_empty() {
+            return Err(Error::NotAdoptable { tid: pid, reason: "no threads were given" });
+        }
+        let mut victim = Self {
+            pid,
+            threads: threads.to_vec(),
+            held: Held::Adopted { options },
+            status: Status::default(),
+            risks: Vec::new(),
+            deferred: Vec::new(),
+            stopped_since: Instant::now(),
+            _beside: None,
+            _bound: PhantomData,
+            target: Some(target),
+        };
+        victim.read_status()?;
+        for tid in victim.threads.iter().copied() {
+            let wanted = options | ptrace::TRACESYSGOOD;
+            if ptrace::set_options(tid, wanted | ptrace::SUSPEND_SECCOMP).is_err() {
+                if let Some(target) = victim.target.as_mut() {
+                    target.suspends_filters = false;
+                }
+                ptrace::set_options(tid, wanted).map_err(Error::kernel("set options", pid))?;
+            }
+        }
+        victim.assess()?;
+        Ok(victim)
+    }
+
+    /// Seizes and stops threads until a look at the list of them shows no new one: threads that are stopped create
+    /// none.
+    ///
+    /// The status is read while the threads still run, because that takes as long as ten other requests. It says how many
+    /// they are, and whoever creates another from then on stops with an event that says so.
+    fn stop_threads(&mut self) -> Result<(), Error> {
+        let pid = self.pid;
+        let mut found = vec![pid];
+        loop {
+            let mut stopping = Vec::new();
+            for tid in found {
+                match self.seize_thread(tid) {
+                    Ok(()) => stopping.push(tid),
+                    // It ended between the look and the seizure, or is the first thread and ended before the others.
+                    Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH)) || self.is_dead(tid) => {}
+                    // The child of a traced thread, traced from its start.
+                    Err(_) if self.is_ours(tid) => stopping.push(tid),
+                    Err(source) => return Err(self.seizure_refused(source)),
+                }
+            }
+            let first = self.threads.is_empty();
+            // Known from here on, so that each is let go whatever fails.
+            self.threads.extend(&stopping);
+            if first {
+                self.read_status()?;
+            }
+            for tid in stopping.iter().copied() {
+                // Where this fails the thread has ended; the wait below will say so.
+                let _ = ptrace::interrupt(tid);
+            }
+            let mut created = Vec::new();
+            for tid in stopping {
+                if !self.wait_for_stop(tid, &mut created)? {
+                    self.threads.retain(|thread| *thread != tid);
+                }
+            }
+            if self.status.threads == 1 && self.threads.len() == 1 && created.is_empty() {
+                return Ok(());
+            }
+            let listed = proc::threads(pid)?;
+            for stranger in created.into_iter().filter(|tid| !listed.contains(tid)) {
+                self.let_stranger_go(stranger);
+            }
+            found = listed.into_iter().filter(|tid| !self.threads.contains(tid)).collect();
+            found.retain(|tid| !self.is_dead(*tid));
+            if found.is_empty() {
+                return if self.threads.is_empty() { Err(Error::Zombie { pid }) } else { Ok(()) };
+            }
+        }
+    }
+
+    /// Seizes a thread, with its seccomp filter asleep where the kernel lets us.
+    fn seize_thread(&mut self, tid: i32) -> std::io::Result<()> {
+        let first = ptrace::seize(tid, self.options());
+        match (first, self.target.as_mut()) {
+            (Err(error), Some(target))
+                if target.suspends_filters
+                    && matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) =>
+            {
+                target.suspends_filters = false;
+                let second = ptrace::seize(tid, self.options());
+                if second.is_err() {
+                    // It was not the option.
+                    if let Some(target) = self.target.as_mut() {
+                        target.suspends_filters = true;
+                    }
+                }
+                second
+            }
+            (first, _) => first,
+        }
+    }
+
+    /// The ptrace options that an injection needs.
+    fn options(&self) -> i32 {
+        let suspends = self.target.as_ref().is_some_and(|target| target.suspends_filters);
+        ptrace::TRACESYSGOOD | ptrace::TRACECLONE | if suspends { ptrace::SUSPEND_SECCOMP } else { 0 }
+    }
+
+    /// Lets a process go that a thread created as no thread of its own (clone without `CLONE_THREAD`): the option that
+    /// traces new threads traces it as well.
+    fn let_stranger_go(&self, stranger: i32) {
+        if self.wait_for_stop(stranger, &mut Vec::new()).is_ok_and(|stopped| stopped) {
+            // Where this fails it has ended.
+            let _ = ptrace::detach(stranger);
+        }
+    }
+
+    /// Whether this thread traces it already.
+    fn is_ours(&self, tid: i32) -> bool {
+        let status = proc::StatusFile::open(tid).and_then(|file| file.read(tid));
+        status.is_ok_and(|status| status.tracer == sys::gettid())
+    }
+
+    fn is_dead(&self, tid: i32) -> bool {
+        match proc::StatusFile::open(tid).and_then(|file| file.read(tid)) {
+            Ok(status) => matches!(status.state, b'Z' | b'X') || status.process != self.pid,
+            Err(_) => true,
+        }
+    }
+
+    /// Says why the kernel would not let a thread be seized.
+    fn seizure_refused(&self, source: std::io::Error) -> Error {
+        let pid = self.pid;
+        match self.target.as_ref().map(|target| target.status.read(pid)) {
+            Some(Ok(status)) if status.tracer != 0 => Error::AlreadyTraced { pid, tracer: status.tracer },
+            Some(Err(error)) => error,
+            _ => Error::NotPermitted { pid, action: "trace it", source },
+        }
+    }
+
+    /// Waits until a thread that was interrupted has stopped; `false` when it has ended instead.
+    ///
+    /// Polls, because a thread may take long to notice (a page being read from a slow disk) and the kernel offers no
+    /// wait with a time-out. A signal that arrives first is let through: its handler's frame is written, and
+    /// the thread stops before it runs.
+    fn wait_for_stop(&self, tid: i32, created: &mut Vec<i32>) -> Result<bool, Error> {
+        let limit = self.target.as_ref().map_or(Duration::ZERO, |target| target.options.stop_within);
+        let begin = Instant::now();
+        let mut polls = 0_u32;
+        // This thread is on the victim's processor: the victim stops as soon as it may run there.
+        wait::yield_now();
+        loop {
+            match wait::poll(tid) {
+                Ok(Some(Change::Event(libc::PTRACE_EVENT_CLONE))) => {
+                    let new = ptrace::event_message(tid);
+                    created.push(new.map_err(Error::kernel("ask for the new thread", tid))?);
+                    self.go_on_to_the_stop(tid, 0)?;
+                }
+                Ok(Some(Change::Event(_))) => return Ok(true),
+                Ok(Some(Change::Signal(signal))) => self.go_on_to_the_stop(tid, signal)?,
+                Ok(Some(Change::SystemCall)) => self.go_on_to_the_stop(tid, 0)?,
+                Ok(Some(Change::Gone(status))) => {
+                    wait::take_end(tid);
+                    return if self.threads.len() > 1 {
+                        Ok(false)
+                    } else {
+                        Err(Error::Died { pid: self.pid, status })
+                    };
+                }
+                Ok(None) => match polls {
+                    // On another processor it takes a few microseconds.
+                    0..=15 => wait::yield_now(),
+                    _ if begin.elapsed() > limit => return Err(Error::DidNotStop { tid, waited: limit }),
+                    _ => std::thread::sleep(Duration::from_micros(20 << polls.saturating_sub(16).min(7))),
+                },
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(false),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(Error::Kernel { action: "wait for it to stop", pid: self.pid, source });
+                }
+            }
+            polls += 1;
+        }
+    }
+
+    /// Lets a thread that stopped for something else go on, delivering `signal`. Every stop uses up the request to stop, so
+    /// it is made again first.
+    fn go_on_to_the_stop(&self, tid: i32, signal: i32) -> Result<(), Error> {
+        ptrace::interrupt(tid).map_err(Error::kernel("stop it", self.pid))?;
+        ptrace::resume(tid, Resume::Continue, signal).map_err(Error::kernel("let a signal through", self.pid))
+    }
+
+    fn read_status(&mut self) -> Result<(), Error> {
+        let Some(target) = &self.target else { return Err(Error::NoSuchProcess { pid: self.pid }) };
+        self.status = target.status.read(self.pid)?;
+        Ok(())
+    }
+
+    /// Finds out what would keep it from surviving this process.
+    fn assess(&mut self) -> Result<(), Error> {
+        if let Some(target) = &self.target {
+            if self.status.seccomp != 0 && !target.suspends_filters {
+                return Err(Error::Seccomp { pid: self.pid });
+            }
+            self.risks = target.risks(&self.status);
+        }
+        if self.end_signal().1 {
+            self.risks.push(CrashRisk::SignalsCaught);
+        }
+        self.check_risks()
+    }
+
+    pub(crate) fn check_risks(&self) -> Result<(), Error> {
+        let required = self.target.as_ref().is_some_and(|target| target.options.require_crash_safe);
+        if required && !self.risks.is_empty() {
+            return Err(Error::NotCrashSafe { pid: self.pid, risks: self.risks.clone() });
+        }
+        Ok(())
+    }
+
+    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor has
+    /// pending. The second value says that there is none such, and a handler would see it if the tracer died.
+    pub(crate) fn end_signal(&self) -> (i32, bool) {
+        let quiet = [libc::SIGURG, libc::SIGWINCH, libc::SIGCHLD];
+        let has = |set: u64, signal: i32| set >> (signal - 1) & 1 == 1;
+        let free = |signal: &i32| !has(self.status.pending, *signal);
+        let silent =
+            quiet.iter().filter(|signal| free(signal)).find(|signal| !has(self.status.caught, **signal));
+        match silent.or_else(|| quiet.iter().find(|signal| free(signal))) {
+            Some(signal) => (*signal, has(self.status.caught, *signal)),
+            None => (libc::SIGURG, true),
+        }
+    }
+
+    /// The process's id.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The ids of its threads, all stopped.
+    #[must_use]
+    pub fn threads(&self) -> &[i32] {
+        &self.threads
+    }
+
+    /// When the first thread was told to stop.
+    #[must_use]
+    pub fn stopped_since(&self) -> Instant {
+        self.stopped_since
+    }
+
+    /// Maps a blob into the victim.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsuitable`], [`Error::NoRoom`], [`Error::Load`], [`Error::Refused`] when the victim may not map it,
+    /// [`Error::Changed`] when it has executed another program since it was looked at; with
+    /// [`Target::require_crash_safe`] also [`Error::NotCrashSafe`]. The victim goes on unharmed in all cases.
+    pub fn infect(self, blob: impl Loadable) -> Result<Infected, Error> {
+        Infected::infect(self, &blob)
+    }
+
+    /// Lets every thread go on as if nothing had been, and gives the target back for the next time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Died`] when a thread has been killed meanwhile; the others go on.
+    pub fn release(mut self) -> Result<Target, Error> {
+        let released = self.let_go();
+        let target = self.target.take();
+        released?;
+        target.ok_or(Error::NoSuchProcess { pid: self.pid })
+    }
+
+    /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed
+    /// meanwhile is taken, because nobody else learns of its end before its tracer has.
+    fn detach(&self, tid: i32) -> std::io::Result<()> {
+        match ptrace::detach(tid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                match self.wait_for_stop(tid, &mut Vec::new()) {
+                    Ok(true) => ptrace::detach(tid),
+                    _ => Err(error),
+                }
+            }
+            left => left,
+        }
+    }
+
+    fn let_go(&mut self) -> Result<(), Error> {
+        for signal in std::mem::take(&mut self.deferred) {
+            // It is pending again before the threads run again.
+            let _ = sys::kill(self.pid, signal);
+        }
+        let mut result = Ok(());
+        for tid in std::mem::take(&mut self.threads) {
+            let left = match self.held {
+                Held::Seized => self.detach(tid),
+                Held::Adopted { options } => ptrace::set_options(tid, options),
+            };
+            if let Err(error) = left {
+                result = result.and(Err(Error::kernel("let it go", self.pid)(error)));
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // Nobody is left to hear of it: a thread that cannot be let go has died.
+        let _ = self.let_go();
+    }
+}

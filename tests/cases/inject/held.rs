@@ -1,0 +1,79 @@
+//! Victims that the host traces already: a debugger's.
+
+use pie_blob_inject::{Error, Target, Victim};
+use pie_blob_parasite::parasite;
+
+use crate::start;
+
+/// One ptrace request that takes numbers.
+fn ptrace(request: u32, pid: i32, data: usize) -> i64 {
+    // SAFETY: the requests of this file take numbers in the pointers' places.
+    unsafe { libc::ptrace(request, pid, 0_usize, data) }
+}
+
+fn wait_for_stop(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: writes one int.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) }, pid);
+    assert!(libc::WIFSTOPPED(status), "{status:#x}");
+    status
+}
+
+#[test]
+fn a_thread_that_is_seized_and_stopped_is_adopted_and_stays_stopped() {
+    let mut victim = start(&["nanosleep"]);
+    let pid = victim.pid();
+    assert_eq!(ptrace(libc::PTRACE_SEIZE, pid, 0), 0);
+    let target = Target::open(pid).unwrap();
+    let error = Victim::adopt(target, &[pid], 0).unwrap_err();
+    assert!(matches!(error, Error::NotAdoptable { .. }), "it runs: {error}");
+
+    assert_eq!(ptrace(libc::PTRACE_INTERRUPT, pid, 0), 0);
+    wait_for_stop(pid);
+    for _ in 0..10 {
+        let adopted = Victim::adopt(Target::open(pid).unwrap(), &[pid], 0).unwrap();
+        let before = adopted.snapshot().unwrap();
+        let mut infected = adopted.infect(&parasite::BLOB).unwrap();
+        assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+        let adopted = infected.cure().unwrap();
+        assert_eq!(before.differences(&adopted.snapshot().unwrap()), []);
+        adopted.release().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        assert!(stat.contains(") t "), "still in a ptrace-stop: {stat}");
+    }
+    assert_eq!(ptrace(libc::PTRACE_DETACH, pid, 0), 0);
+    victim.end();
+}
+
+#[test]
+fn a_thread_that_is_attached_is_adopted_and_its_sleep_goes_on() {
+    let mut victim = start(&["nanosleep"]);
+    let pid = victim.pid();
+    for _ in 0..10 {
+        assert_eq!(ptrace(libc::PTRACE_ATTACH, pid, 0), 0);
+        wait_for_stop(pid);
+        let adopted = Victim::adopt(Target::open(pid).unwrap(), &[pid], 0).unwrap();
+        let mut infected = adopted.infect(&parasite::BLOB).unwrap();
+        assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+        infected.cure().unwrap().release().unwrap();
+        assert_eq!(ptrace(libc::PTRACE_DETACH, pid, 0), 0);
+        std::thread::sleep(std::time::Duration::from_millis(13));
+    }
+    victim.end();
+}
+
+#[test]
+fn a_thread_at_the_entry_of_a_system_call_is_not_adopted() {
+    let mut victim = start(&["nanosleep"]);
+    let pid = victim.pid();
+    let options = usize::try_from(libc::PTRACE_O_TRACESYSGOOD).unwrap();
+    assert_eq!(ptrace(libc::PTRACE_SEIZE, pid, options), 0);
+    assert_eq!(ptrace(libc::PTRACE_INTERRUPT, pid, 0), 0);
+    wait_for_stop(pid);
+    assert_eq!(ptrace(libc::PTRACE_SYSCALL, pid, 0), 0);
+    wait_for_stop(pid);
+    let error = Victim::adopt(Target::open(pid).unwrap(), &[pid], libc::PTRACE_O_TRACESYSGOOD).unwrap_err();
+    assert!(matches!(error, Error::NotAdoptable { .. }), "{error}");
+    assert_eq!(ptrace(libc::PTRACE_DETACH, pid, 0), 0);
+    victim.end();
+}

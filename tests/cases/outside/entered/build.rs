@@ -1,0 +1,3 @@
+fn main() {
+    pie_blob_build::Blob::new("leave").cargo_package("blob").stack(32 * 1024).build();
+}

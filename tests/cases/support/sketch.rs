@@ -1,0 +1,160 @@
+//! Blobs that no macro has made: arbitrary images with arbitrary relocations.
+
+use pie_blob::__private::{Parts, blob};
+use pie_blob::{Architecture, Blob, Reloc};
+use pie_blob_image::Image;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A relocation whose kind the runtime knows.
+pub(crate) const WORD: u8 = 1;
+
+/// What a blob is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Sketch {
+    pub(crate) bytes: Bytes,
+    /// Bytes behind the initialised ones.
+    pub(crate) zeros: usize,
+    pub(crate) align: u64,
+    /// Offset and kind.
+    pub(crate) relocs: Vec<(u32, u8)>,
+    /// The base that the bytes were relocated for already.
+    pub(crate) fixed: Option<u64>,
+}
+
+/// Initialised bytes: all different from one another as far as words go, and short to print.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes {
+    pub(crate) len: usize,
+    pub(crate) seed: u64,
+}
+
+impl Bytes {
+    /// The bytes themselves (splitmix64).
+    pub(crate) fn to_vec(self) -> Vec<u8> {
+        let word = |index: u64| {
+            let mut word = self.seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            word ^ word >> 31
+        };
+        (0..).flat_map(|index| word(index).to_le_bytes()).take(self.len).collect()
+    }
+}
+
+impl Sketch {
+    /// The blob; its data stays for the rest of the test, as a macro's would.
+    pub(crate) fn blob(&self) -> &'static Blob {
+        let parts = Parts {
+            bytes: self.bytes.to_vec().leak(),
+            relocs: packed(self.relocs.iter().copied()),
+            size: self.size(),
+            align: self.align,
+            base: self.fixed,
+            ..NOTHING
+        };
+        Box::leak(Box::new(blob(parts)))
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        (self.bytes.len + self.zeros) as u64
+    }
+
+    /// The last base at which it can stand.
+    pub(crate) fn last_base(&self) -> u64 {
+        (u64::MAX - self.size().saturating_sub(1)) & !(self.align - 1)
+    }
+
+    /// A base at which it can stand.
+    pub(crate) fn base(&self, any: u64) -> u64 {
+        (any & !(self.align - 1)).min(self.last_base())
+    }
+
+    /// The image at a base, made the simple way: copy everything, then add the base to one word after the other.
+    pub(crate) fn expected(&self, base: u64) -> Vec<u8> {
+        let mut image = self.bytes.to_vec();
+        for &(offset, _) in &self.relocs {
+            let word = &mut image[offset as usize..][..8];
+            let value = u64::from_le_bytes((&*word).try_into().unwrap()).wrapping_add(base);
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+        image.resize(self.bytes.len + self.zeros, 0);
+        image
+    }
+}
+
+/// The blob that the macro would make of an image, as far as loading goes.
+pub(crate) fn embedded(image: &Image) -> &'static Blob {
+    let relocs = image.relocations().iter().map(|reloc| (reloc.offset(), reloc.kind().code()));
+    let bytes = image.bytes().to_vec().leak();
+    Box::leak(Box::new(blob(Parts {
+        bytes,
+        relocs: packed(relocs),
+        size: image.size(),
+        align: image.align(),
+        ..NOTHING
+    })))
+}
+
+const NOTHING: Parts = Parts {
+    name: "sketch",
+    id: 0,
+    architecture: Architecture::X86_64,
+    bytes: &[],
+    relocs: &[],
+    imports: &[],
+    size: 0,
+    align: 1,
+    segments: &[],
+    exports: &[],
+    stack: None,
+    packed: false,
+    base: None,
+    done: None,
+    panic: None,
+};
+
+fn packed(relocs: impl Iterator<Item = (u32, u8)>) -> &'static [Reloc] {
+    let bytes = relocs.flat_map(|(offset, kind)| {
+        let [a, b, c, d] = offset.to_le_bytes();
+        [a, b, c, d, kind, 0, 0, 0]
+    });
+    Reloc::slice(bytes.collect::<Vec<u8>>().leak())
+}
+
+/// Images with relocations as the macro writes them: sorted and disjoint. Some lie next to each other for long
+/// stretches, some across the boundaries of blocks, some anywhere.
+pub(crate) fn sketches() -> impl Strategy<Value = Sketch> {
+    let lengths = prop_oneof![0..64_usize, 0..50_000_usize];
+    (lengths, any::<u64>(), 0..5000_usize, 0..17_u32).prop_flat_map(|(len, seed, zeros, align)| {
+        offsets(len).prop_map(move |offsets| Sketch {
+            bytes: Bytes { len, seed },
+            zeros,
+            align: 1 << align,
+            relocs: offsets.into_iter().map(|offset| (offset, WORD)).collect(),
+            fixed: None,
+        })
+    })
+}
+
+fn offsets(len: usize) -> impl Strategy<Value = Vec<u32>> {
+    // Every power of two that a block may have is a multiple of this.
+    const BOUNDARY: u32 = 1024;
+    let len = u32::try_from(len).unwrap();
+    let stretch = prop_oneof![
+        3 => (0..=len).prop_map(|offset| vec![offset]),
+        1 => (0..=len, 1..300_u32).prop_map(|(start, count)| (0..count).map(|index| start + index * 8).collect()),
+        3 => (1..=len / BOUNDARY + 1, 1..8_u32).prop_map(|(boundary, before)| vec![boundary * BOUNDARY - before]),
+    ];
+    vec(stretch, 0..40).prop_map(move |stretches| {
+        let mut offsets = stretches.concat();
+        offsets.sort_unstable();
+        let mut free = 0;
+        offsets.retain(|&offset| {
+            let fits = offset >= free && offset + 8 <= len;
+            free = if fits { offset + 8 } else { free };
+            fits
+        });
+        offsets
+    })
+}

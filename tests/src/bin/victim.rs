@@ -1,0 +1,230 @@
+//! A victim: does one thing again and again, checks that it was done right, prints a line a round.
+//!
+//! `victim MODE` runs until its input ends (or for ever where that is no terminal and no pipe of a test's), ends with 3
+//! when it finds itself damaged. The modes named after system calls wait in that call for 20 ms a round and are
+//! damaged by an early return, by `EINTR` and by any other answer than the one that time passing gives.
+
+use std::io::Write;
+use std::process::exit;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use pie_blob_tests::registers::best_round;
+
+/// How long every call waits.
+const WAIT: Duration = Duration::from_millis(20);
+const WAIT_MS: i32 = 20;
+
+fn main() {
+    let mode: Vec<String> = std::env::args().skip(1).collect();
+    let mode: Vec<&str> = mode.iter().map(String::as_str).collect();
+    match *mode.as_slice() {
+        ["registers"] => {
+            let (_, round) = best_round();
+            rounds(|| if round() { Ok(()) } else { Err("a register".to_owned()) });
+        }
+        ["threads", count] => threads(count.parse().unwrap_or(1)),
+        ["forever"] => forever(),
+        ["zombie"] => zombie(),
+        ["seize-as-nobody", pid] => seize_as_nobody(pid.parse().unwrap_or(0)),
+        [call] => match waiting(call) {
+            Some(wait) => rounds(wait),
+            None => usage(),
+        },
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("victim MODE: see the source");
+    exit(2)
+}
+
+/// One round after the other until the input ends.
+fn rounds(mut round: impl FnMut() -> Result<(), String>) -> ! {
+    let mut count = 0_u64;
+    let mut out = std::io::stdout();
+    while !input_ended() {
+        if let Err(what) = round() {
+            println!("DAMAGED in round {count}: {what}");
+            exit(3);
+        }
+        count += 1;
+        // A reader that is gone ends it as well.
+        if writeln!(out, "{count}").and_then(|()| out.flush()).is_err() {
+            exit(0);
+        }
+    }
+    exit(0)
+}
+
+fn input_ended() -> bool {
+    let input = leak(libc::pollfd { fd: 0, events: 0, revents: 0 });
+    let (ready, _) = kernel(libc::SYS_poll, [at(input), 1, 0, 0, 0, 0]);
+    ready > 0 && input.revents & libc::POLLHUP != 0
+}
+
+/// Memory that a system call may use for ever.
+fn leak<T>(value: T) -> &'static mut T {
+    Box::leak(Box::new(value))
+}
+
+fn at<T>(memory: &mut T) -> i64 {
+    i64::try_from((&raw mut *memory).expose_provenance()).unwrap_or(0)
+}
+
+/// Makes a system call; returns its answer and, where that is -1, the error number.
+fn kernel(number: i64, arguments: [i64; 6]) -> (i64, i32) {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: every address among the arguments in this file is that of leaked memory of the size that the call takes.
+    let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    (answer, if answer == -1 { std::io::Error::last_os_error().raw_os_error().unwrap_or(0) } else { 0 })
+}
+
+/// The time to wait, where the kernel may write what is left of it.
+fn time() -> i64 {
+    at(leak([0_i64, i64::from(WAIT_MS) * 1_000_000]))
+}
+
+/// A wait of 20 ms in the named system call, and a check that time has passed and nothing else has happened.
+fn waiting(call: &str) -> Option<impl FnMut() -> Result<(), String> + use<>> {
+    let number = number_of(call)?;
+    let descriptor = descriptor_for(call);
+    Some(move || {
+        let begin = Instant::now();
+        let (answer, errno) = kernel(number, arguments_of(number, descriptor));
+        let passed = begin.elapsed();
+        let timed_out = answer == 0 || errno == libc::ETIMEDOUT || errno == libc::EAGAIN;
+        let byte_read = number == libc::SYS_read && answer == 1;
+        if byte_read || timed_out && passed + Duration::from_micros(500) >= WAIT {
+            Ok(())
+        } else {
+            Err(format!("answer {answer}, error {errno}, after {passed:?}"))
+        }
+    })
+}
+
+fn number_of(call: &str) -> Option<i64> {
+    Some(match call {
+        "nanosleep" => libc::SYS_nanosleep,
+        "poll" => libc::SYS_poll,
+        "ppoll" => libc::SYS_ppoll,
+        "select" => libc::SYS_select,
+        "epoll_wait" => libc::SYS_epoll_wait,
+        "futex" => libc::SYS_futex,
+        "sigtimedwait" => libc::SYS_rt_sigtimedwait,
+        "semtimedop" => libc::SYS_semtimedop,
+        "recv" => libc::SYS_recvfrom,
+        "read" => libc::SYS_read,
+        _ => return None,
+    })
+}
+
+fn arguments_of(number: i64, descriptor: i64) -> [i64; 6] {
+    let wait = i64::from(libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG);
+    match number {
+        libc::SYS_nanosleep => [time(), 0, 0, 0, 0, 0],
+        libc::SYS_poll => [0, 0, i64::from(WAIT_MS), 0, 0, 0],
+        libc::SYS_ppoll => [0, 0, time(), at(leak(0_u64)), 8, 0],
+        libc::SYS_select => [0, 0, 0, 0, at(leak([0_i64, i64::from(WAIT_MS) * 1000])), 0],
+        libc::SYS_epoll_wait => [descriptor, at(leak([0_u8; 12])), 1, i64::from(WAIT_MS), 0, 0],
+        libc::SYS_futex => [at(leak(0_u32)), wait, 0, time(), 0, 0],
+        libc::SYS_rt_sigtimedwait => [at(leak(1_u64 << (libc::SIGUSR1 - 1))), 0, time(), 8, 0, 0],
+        libc::SYS_semtimedop => [descriptor, at(leak([0_i16, -1, 0])), 1, time(), 0, 0],
+        libc::SYS_recvfrom | libc::SYS_read => [descriptor, at(leak(0_u8)), 1, 0, 0, 0],
+        other => unreachable!("no mode makes call {other}"),
+    }
+}
+
+/// What the call waits on.
+fn descriptor_for(call: &str) -> i64 {
+    match call {
+        "epoll_wait" => kernel(libc::SYS_epoll_create1, [0; 6]).0,
+        "semtimedop" => kernel(libc::SYS_semget, [0, 1, 0o600, 0, 0, 0]).0,
+        "recv" => {
+            let pair = leak([0_i32; 2]);
+            kernel(libc::SYS_socketpair, [libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0, at(pair), 0, 0]);
+            let limit = at(leak([0_i64, i64::from(WAIT_MS) * 1000]));
+            let (level, option) = (libc::SOL_SOCKET.into(), libc::SO_RCVTIMEO.into());
+            kernel(libc::SYS_setsockopt, [pair[0].into(), level, option, limit, 16, 0]);
+            pair[0].into()
+        }
+        "read" => {
+            let ends = leak([0_i32; 2]);
+            kernel(libc::SYS_pipe2, [at(ends), 0, 0, 0, 0, 0]);
+            let writing = ends[1].into();
+            std::thread::spawn(move || {
+                loop {
+                    std::thread::sleep(WAIT * 2);
+                    kernel(libc::SYS_write, [writing, at(leak(b'x')), 1, 0, 0, 0]);
+                }
+            });
+            ends[0].into()
+        }
+        _ => -1,
+    }
+}
+
+/// Threads that come and go while others compute; every line says that each computing one has got further.
+fn threads(count: usize) -> ! {
+    let turns: &'static [AtomicU64] = Box::leak((0..count).map(|_| AtomicU64::new(0)).collect());
+    for turn in turns {
+        std::thread::spawn(move || {
+            loop {
+                let ended = std::thread::spawn(|| 40 + 2).join();
+                assert_eq!(ended.ok(), Some(42));
+                turn.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    let mut before = vec![0; count];
+    rounds(move || {
+        let begin = Instant::now();
+        for (turn, before) in turns.iter().zip(&mut before) {
+            while turn.load(Ordering::Relaxed) == *before {
+                if begin.elapsed() > Duration::from_secs(10) {
+                    return Err("a thread does not get on".to_owned());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            *before = turn.load(Ordering::Relaxed);
+        }
+        Ok(())
+    })
+}
+
+/// Says so and sleeps in one call until it is killed.
+fn forever() -> ! {
+    println!("sleeping");
+    kernel(libc::SYS_pause, [0; 6]);
+    println!("DAMAGED: pause has returned");
+    exit(3)
+}
+
+/// Leaves a child unreaped and prints its id.
+fn zombie() -> ! {
+    // SAFETY: the child makes one call and nothing else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(0) };
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    println!("{child}");
+    rounds(|| {
+        std::thread::sleep(WAIT);
+        Ok(())
+    })
+}
+
+/// Becomes nobody and says what becomes of a try to seize `pid`.
+fn seize_as_nobody(pid: i32) -> ! {
+    const NOBODY: i64 = 65534;
+    kernel(libc::SYS_setgroups, [0; 6]);
+    kernel(libc::SYS_setuid, [NOBODY, 0, 0, 0, 0, 0]);
+    match pie_blob_inject::Victim::seize(pid) {
+        Ok(_) => println!("seized"),
+        Err(error) => println!("{error:?}"),
+    }
+    exit(0)
+}

@@ -1,0 +1,7 @@
+//! What crosses the crates of pie_blob; the tests are in `cases/`, the benches in `benches/`.
+//!
+//! The library is what cases share: victims that notice damage, started and asked from a test.
+
+#[path = "../../runtime/inject/examples/spy/registers.rs"]
+pub mod registers;
+pub mod victim;

@@ -1,0 +1,5 @@
+// A name with nothing in it.
+
+pie_blob::pie_blob!("");
+
+fn main() {}

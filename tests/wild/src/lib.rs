@@ -1,0 +1,173 @@
+//! A blob that does everything wrong that a blob can do: the host must say what, and the victim must not notice.
+//!
+//! Also a few exports that do everything right, to see that arguments arrive and results come back.
+#![no_std]
+#![allow(clippy::panic, reason = "that is what it is for")]
+
+use core::ffi::c_int;
+use core::hint::black_box;
+
+use pie_blob_std::sys::Sysno;
+use pie_blob_std::syscalls::{syscall1, syscall4};
+
+#[cfg(feature = "embed")]
+pie_blob::pie_blob! {
+    /// The blob.
+    pub mod wild = "wild";
+    unsafe extern "C" {
+        /// Reads an address where nothing lies.
+        fn read_nothing() -> u64;
+        /// Runs an instruction that no processor has.
+        fn illegal() -> !;
+        /// Divides by zero, as the processor sees it.
+        fn divide() -> u64;
+        /// Calls itself until the stack is full.
+        fn overflow(depth: u64) -> u64;
+        /// Panics with a message.
+        fn panics(number: c_int) -> c_int;
+        /// Never returns.
+        fn endless() -> u64;
+        /// Jumps to where no code is.
+        fn nowhere() -> u64;
+        /// Ends the whole process.
+        fn exit(code: c_int) -> !;
+        /// Sleeps, with its signals blocked as they are.
+        fn sleeps(milliseconds: u64) -> c_int;
+        /// Weighs each argument by its place.
+        fn six(a: u8, b: i16, c: u32, d: i64, e: usize, f: u64) -> i64;
+        /// Reverses `len` bytes from one place to another.
+        fn reverse(to: *mut u8, from: *const u8, len: usize) -> usize;
+        /// Multiplies floating-point numbers, whatever the environment was.
+        fn float(a: u64) -> u64;
+        /// A word to read and write.
+        static mut WORD: u64;
+        /// What a table of addresses says: relocated words.
+        fn table(n: usize) -> u64;
+    }
+}
+
+/// A word to read and write.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+static mut WORD: u64 = 0x1122_3344_5566_7788;
+
+/// Reads an address where nothing lies.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn read_nothing() -> u64 {
+    // SAFETY: there is none, on purpose: the host says so and the victim goes on.
+    unsafe { core::ptr::without_provenance::<u64>(black_box(0x10)).read_volatile() }
+}
+
+/// Runs an instruction that no processor has.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn illegal() -> ! {
+    // SAFETY: raises SIGILL and does nothing else.
+    unsafe { core::arch::asm!("ud2", options(noreturn)) }
+}
+
+/// Divides by zero, as the processor sees it.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn divide() -> u64 {
+    let quotient: u64;
+    // SAFETY: raises SIGFPE; every register that it could change is named.
+    unsafe {
+        core::arch::asm!("div {zero}", zero = in(reg) 0_u64, inout("rax") 1_u64 => quotient, inout("rdx") 0_u64 => _);
+    }
+    quotient
+}
+
+/// Calls itself until the stack is full.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+#[allow(unconditional_recursion, reason = "that is what it is for")]
+pub extern "C" fn overflow(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    overflow(depth + 1) + frame[usize::try_from(depth).unwrap_or(0) % 64]
+}
+
+/// Panics with a message.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn panics(number: c_int) -> c_int {
+    panic!("number {number} is not to my taste")
+}
+
+/// Never returns.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn endless() -> u64 {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+        if turns == u64::MAX {
+            return turns;
+        }
+    }
+}
+
+/// Jumps to where no code is.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn nowhere() -> u64 {
+    // SAFETY: there is none, on purpose: the host says so and the victim goes on.
+    unsafe { core::arch::asm!("jmp {nowhere}", nowhere = in(reg) 0x20_u64, options(noreturn)) }
+}
+
+/// Ends the whole process.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn exit(code: c_int) -> ! {
+    loop {
+        // SAFETY: takes a number and does not come back.
+        let _ = unsafe { syscall1(Sysno::exit_group, pie_blob_std::sys::sign_extended(code)) };
+    }
+}
+
+/// Sleeps, with its signals blocked as they are.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn sleeps(milliseconds: u64) -> c_int {
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
+    // SAFETY: reads one timespec; the restart block is the caller's own.
+    let slept = unsafe { syscall4(Sysno::clock_nanosleep, 1, 0, (&raw const time).addr(), 0) };
+    pie_blob_std::sys::number(slept)
+}
+
+/// Weighs each argument by its place.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn six(a: u8, b: i16, c: u32, d: i64, e: usize, f: u64) -> i64 {
+    #[expect(clippy::cast_possible_wrap, reason = "small numbers in the test")]
+    let (e, f) = (e as i64, f as i64);
+    i64::from(a) + 10 * i64::from(b) + 100 * i64::from(c) + 1000 * d + 10_000 * e + 100_000 * f
+}
+
+/// Reverses `len` bytes from one place to another.
+///
+/// # Safety
+///
+/// Both places have `len` bytes and do not overlap.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub unsafe extern "C" fn reverse(to: *mut u8, from: *const u8, len: usize) -> usize {
+    for at in 0..len {
+        // SAFETY: `at < len`: within what the caller gives.
+        let byte = unsafe { from.wrapping_add(at).read() };
+        let place = to.wrapping_add(len - 1 - at);
+        // SAFETY: `len - 1 - at < len`, as above.
+        unsafe { place.write(byte) };
+    }
+    len
+}
+
+/// Multiplies floating-point numbers, whatever the environment was.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn float(a: u64) -> u64 {
+    (f64::from_bits(a) * black_box(1.0 / 3.0)).to_bits()
+}
+
+static NUMBERS: [u64; 4] = [2, 3, 5, 7];
+static TABLE: [&u64; 4] = [&NUMBERS[3], &NUMBERS[2], &NUMBERS[1], &NUMBERS[0]];
+
+/// What a table of addresses says: relocated words.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn table(n: usize) -> u64 {
+    black_box(&TABLE).get(n).map_or(0, |number| **number)
+}
+
+/// Keeps the word in the blob: nothing else refers to it.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn word() -> *const u64 {
+    &raw const WORD
+}
