@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::sys;
@@ -60,6 +61,26 @@ pub(crate) fn areas(pid: i32) -> Result<Vec<Area>, Error> {
     let text = String::from_utf8_lossy(&text);
     let areas: Option<Vec<Area>> = text.lines().map(Area::parse).collect();
     areas.ok_or_else(|| malformed(path))
+}
+
+/// Waits until the kernel has mapped the program that a process executes.
+///
+/// `execve` replaces the old memory first and maps the new program after that: whoever looks in between (a host that
+/// has just spawned its victim) sees no code at all. The auxiliary vector is the last thing that it writes.
+pub(crate) fn wait_until_loaded(pid: i32, limit: Duration) -> Result<(), Error> {
+    let path = format!("/proc/{pid}/auxv");
+    let begin = Instant::now();
+    loop {
+        let vector = read(&path, pid)?;
+        // Empty: it has no memory any more, and there is nothing to wait for.
+        if vector.first_chunk::<8>() != Some(&[0; 8]) {
+            return Ok(());
+        }
+        if begin.elapsed() > limit {
+            return Err(Error::DidNotStop { tid: pid, waited: limit });
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
 }
 
 /// The few fields of `/proc/PID/status` that an injection asks for.

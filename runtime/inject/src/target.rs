@@ -14,6 +14,9 @@ use crate::{CrashRisk, Error, Victim, place, sys};
 /// The kernel's page size on x86-64.
 pub(crate) const PAGE: u64 = 4096;
 
+/// How long a program that has just been started may take to be mapped: reading its file from a slow disk.
+const LOADED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A process that may be injected.
 ///
 /// Opening reads `/proc` and touches nothing. One target serves any number of cycles: a profiler that asks the same
@@ -102,6 +105,7 @@ impl Target {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
             _ => Error::NotPermitted { pid, action: "open its memory", source },
         })?;
+        proc::wait_until_loaded(pid, LOADED_WITHIN)?;
         let areas = proc::areas(pid)?;
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {

@@ -137,6 +137,8 @@ impl Victim {
     /// they are, and whoever creates another from then on stops with an event that says so.
     fn stop_threads(&mut self) -> Result<(), Error> {
         let pid = self.pid;
+        let limit = self.target.as_ref().map_or(Duration::ZERO, |target| target.options.stop_within);
+        let begin = Instant::now();
         let mut found = vec![pid];
         loop {
             let mut stopping = Vec::new();
@@ -175,10 +177,23 @@ impl Victim {
             }
             found = listed.into_iter().filter(|tid| !self.threads.contains(tid)).collect();
             found.retain(|tid| !self.is_dead(*tid));
-            if found.is_empty() {
+            if found.is_empty() && self.holds_all()? {
                 return if self.threads.is_empty() { Err(Error::Zombie { pid }) } else { Ok(()) };
             }
+            if begin.elapsed() > limit {
+                return Err(Error::DidNotStop { tid: found.first().copied().unwrap_or(pid), waited: limit });
+            }
+            wait::yield_now();
         }
+    }
+
+    /// Whether no thread is missing. The list alone does not say: the kernel ends it early when the thread that it
+    /// has come to ends meanwhile. The number of threads is exact, and has those in it that are ending.
+    fn holds_all(&mut self) -> Result<bool, Error> {
+        self.read_status()?;
+        // The first thread stays until the last has ended.
+        let ended = usize::from(!self.threads.contains(&self.pid));
+        Ok(self.status.threads <= self.threads.len() + ended)
     }
 
     /// Seizes a thread, with its seccomp filter asleep where the kernel lets us.

@@ -1,5 +1,6 @@
 //! Victims that go on as if nothing had been: registers, waits, threads.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pie_blob_inject::{CrashRisk, Error, MappingName, Target, Victim};
@@ -67,7 +68,7 @@ fn all_threads_are_held_while_they_come_and_go() {
     let mut victim = start(&["threads", "6"]);
     let pid = victim.pid();
     let mut target = Target::open(pid).unwrap();
-    for _ in 0..40 {
+    for _ in 0..200 {
         let held = target.seize().unwrap();
         let mut listed: Vec<i32> = std::fs::read_dir(format!("/proc/{pid}/task"))
             .unwrap()
@@ -85,6 +86,21 @@ fn all_threads_are_held_while_they_come_and_go() {
         target = cycle(held.release().unwrap());
     }
     victim.end();
+}
+
+#[test]
+fn a_program_that_is_only_being_started() {
+    // Spawning comes back while the kernel still maps the program.
+    for _ in 0..200 {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let victim = Target::open(pid).unwrap().require_crash_safe().seize().unwrap();
+        let mut infected = victim.infect(&parasite::BLOB).unwrap();
+        assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+        infected.cure().unwrap().release().unwrap();
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 #[test]
