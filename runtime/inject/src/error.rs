@@ -68,6 +68,16 @@ pub enum Error {
         /// The process asked for.
         pid: i32,
     },
+    /// It runs in the memory of its parent, as after `vfork` and before `execve`: what is done to one is done to both.
+    #[error(
+        "process {pid}: runs in the memory of process {parent} (vfork): wait until it has executed a program"
+    )]
+    SharesMemory {
+        /// The process asked for.
+        pid: i32,
+        /// Whose memory it is.
+        parent: i32,
+    },
     /// A thread did not stop in time. It is let go when the calling thread ends.
     #[error("thread {tid}: did not stop within {waited:?}")]
     DidNotStop {

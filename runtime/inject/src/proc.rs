@@ -63,21 +63,26 @@ pub(crate) fn areas(pid: i32) -> Result<Vec<Area>, Error> {
     areas.ok_or_else(|| malformed(path))
 }
 
-/// Waits until the kernel has mapped the program that a process executes.
+/// Waits until a process has the memory that it will run with.
 ///
-/// `execve` replaces the old memory first and maps the new program after that: whoever looks in between (a host that
-/// has just spawned its victim) sees no code at all. The auxiliary vector is the last thing that it writes.
-pub(crate) fn wait_until_loaded(pid: i32, limit: Duration) -> Result<(), Error> {
+/// The child of `vfork` runs in its parent's memory, and is called spawned a moment before `execve` gives it its own;
+/// `execve` replaces the memory first and maps the program after that. A host that has just spawned its victim can
+/// come into either gap. The auxiliary vector is the last thing that `execve` writes.
+pub(crate) fn wait_until_loaded(pid: i32, parent: i32, limit: Duration) -> Result<(), Error> {
     let path = format!("/proc/{pid}/auxv");
     let begin = Instant::now();
     loop {
-        let vector = read(&path, pid)?;
+        let shared = sys::share_memory(pid, parent);
         // Empty: it has no memory any more, and there is nothing to wait for.
-        if vector.first_chunk::<8>() != Some(&[0; 8]) {
+        if !shared && read(&path, pid)?.first_chunk::<8>() != Some(&[0; 8]) {
             return Ok(());
         }
         if begin.elapsed() > limit {
-            return Err(Error::DidNotStop { tid: pid, waited: limit });
+            return Err(if shared {
+                Error::SharesMemory { pid, parent }
+            } else {
+                Error::DidNotStop { tid: pid, waited: limit }
+            });
         }
         std::thread::sleep(Duration::from_micros(100));
     }
@@ -89,6 +94,7 @@ pub(crate) struct Status {
     /// The letter of `State`.
     pub(crate) state: u8,
     pub(crate) process: i32,
+    pub(crate) parent: i32,
     pub(crate) tracer: i32,
     pub(crate) threads: usize,
     pub(crate) kernel_thread: bool,
@@ -115,6 +121,7 @@ impl Status {
             match field {
                 b"State" => status.state = *value()?.as_bytes().first()?,
                 b"Tgid" => status.process = number()?,
+                b"PPid" => status.parent = number()?,
                 b"TracerPid" => status.tracer = number()?,
                 b"Threads" => status.threads = usize::try_from(number()?).ok()?,
                 b"Kthread" => status.kernel_thread = number()? == 1,

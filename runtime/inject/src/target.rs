@@ -14,8 +14,8 @@ use crate::{CrashRisk, Error, Victim, place, sys};
 /// The kernel's page size on x86-64.
 pub(crate) const PAGE: u64 = 4096;
 
-/// How long a program that has just been started may take to be mapped: reading its file from a slow disk.
-const LOADED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a program that has just been started may take to be mapped.
+const LOADED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process that may be injected.
 ///
@@ -92,7 +92,7 @@ impl Target {
     /// # Errors
     ///
     /// Typed by what stands in the way: no such process, not permitted, already traced, zombie, kernel thread, this
-    /// process itself, uninterruptible sleep, no system call instruction anywhere.
+    /// process itself, uninterruptible sleep, in the memory of its parent, no system call instruction anywhere.
     pub fn open(pid: i32) -> Result<Self, Error> {
         if pid <= 0 {
             return Err(Error::NoSuchProcess { pid });
@@ -101,11 +101,11 @@ impl Target {
         let status = status_file.read(pid)?;
         let pid = status.process;
         Self::admit(pid, &status)?;
+        proc::wait_until_loaded(pid, status.parent, LOADED_WITHIN)?;
         let memory = Memory::open(pid).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
             _ => Error::NotPermitted { pid, action: "open its memory", source },
         })?;
-        proc::wait_until_loaded(pid, LOADED_WITHIN)?;
         let areas = proc::areas(pid)?;
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {

@@ -31,6 +31,17 @@ fn a_zombie() {
 }
 
 #[test]
+fn a_process_in_the_memory_of_its_parent() {
+    let mut parent = start(&["shares-memory"]);
+    let child = parent.first_line().parse().unwrap();
+    let error = Victim::seize(child).unwrap_err();
+    let pid = parent.pid();
+    assert!(matches!(error, Error::SharesMemory { parent, .. } if parent == pid), "{error}");
+    assert!(std::fs::read_to_string(format!("/proc/{child}/status")).unwrap().contains("TracerPid:\t0\n"));
+    parent.end();
+}
+
+#[test]
 fn a_kernel_thread() {
     // Process 2 is the parent of all kernel threads wherever they can be seen.
     let Ok(status) = std::fs::read_to_string("/proc/2/status") else { return no_kernel_threads() };

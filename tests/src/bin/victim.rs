@@ -25,6 +25,7 @@ fn main() {
         }
         ["threads", count] => threads(count.parse().unwrap_or(1)),
         ["forever"] => forever(),
+        ["shares-memory"] => shares_memory(),
         ["zombie"] => zombie(),
         ["seize-as-nobody", pid] => seize_as_nobody(pid.parse().unwrap_or(0)),
         [call] => match waiting(call) {
@@ -214,6 +215,27 @@ fn zombie() -> ! {
     rounds(|| {
         std::thread::sleep(WAIT);
         Ok(())
+    })
+}
+
+/// Prints the id of a child that runs in this process's memory.
+fn shares_memory() -> ! {
+    extern "C" fn wait(_: *mut libc::c_void) -> libc::c_int {
+        // It must not outlive its parent: it holds its output.
+        kernel(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG.into(), libc::SIGKILL.into(), 0, 0, 0, 0]);
+        kernel(libc::SYS_pause, [0; 6]);
+        0
+    }
+    let stack = Box::leak(vec![0_u128; 4096].into_boxed_slice()).as_mut_ptr_range().end;
+    // SAFETY: the child has a stack of its own that lives as long as the program, and does nothing but one system call.
+    let child =
+        unsafe { libc::clone(wait, stack.cast(), libc::CLONE_VM | libc::SIGCHLD, std::ptr::null_mut()) };
+    println!("{child}");
+    rounds(move || {
+        std::thread::sleep(WAIT);
+        // SAFETY: takes two numbers.
+        let lives = unsafe { libc::kill(child, 0) } == 0;
+        if lives { Ok(()) } else { Err("the child has ended".to_owned()) }
     })
 }
 

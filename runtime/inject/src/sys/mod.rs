@@ -37,6 +37,14 @@ pub(crate) fn gettid() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// Whether two processes have the same memory; no where the kernel does not say (`CONFIG_KCMP`) or may not.
+pub(crate) fn share_memory(one: i32, other: i32) -> bool {
+    const KCMP_VM: libc::c_int = 1;
+    count();
+    // SAFETY: takes five numbers.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0 }
+}
+
 /// Sends a signal to one thread.
 pub(crate) fn tgkill(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
     count();
