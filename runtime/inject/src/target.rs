@@ -1,7 +1,7 @@
 //! A process looked at, not yet touched: everything that can be done before it is stopped is done here.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
 
@@ -14,8 +14,8 @@ use crate::{CrashRisk, Error, Victim, place, sys};
 /// The kernel's page size on x86-64.
 pub(crate) const PAGE: u64 = 4096;
 
-/// How long a program that has just been started may take to be mapped.
-const LOADED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a process may take to get out of a wait for its disk, and one that has just been started to be mapped.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process that may be injected.
 ///
@@ -98,10 +98,15 @@ impl Target {
             return Err(Error::NoSuchProcess { pid });
         }
         let status_file = StatusFile::open(pid)?;
-        let status = status_file.read(pid)?;
+        let begin = Instant::now();
+        let mut status = status_file.read(pid)?;
+        while status.state == b'D' && begin.elapsed() < SETTLED_WITHIN {
+            std::thread::sleep(Duration::from_micros(100));
+            status = status_file.read(pid)?;
+        }
         let pid = status.process;
         Self::admit(pid, &status)?;
-        proc::wait_until_loaded(pid, status.parent, LOADED_WITHIN)?;
+        proc::wait_until_loaded(pid, status.parent, SETTLED_WITHIN)?;
         let memory = Memory::open(pid).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
             _ => Error::NotPermitted { pid, action: "open its memory", source },
