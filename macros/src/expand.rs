@@ -4,7 +4,7 @@
 //! has a line of documentation, and every name has the macro's own hygiene, so that no lint of the crate
 //! looks at it. Bytes and relocations are one literal each: a token per byte takes minutes to compile.
 
-use pie_blob_image::{BaseError, Image, Limits, RelocationKind, SymbolKind};
+use pie_blob_image::{BaseError, Image, Limits, SymbolKind};
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -170,10 +170,7 @@ impl Expansion<'_> {
         let mut packed = Vec::with_capacity(relocations.len().saturating_mul(8));
         for relocation in relocations {
             packed.extend_from_slice(&relocation.offset().to_le_bytes());
-            let import = match relocation.kind() {
-                RelocationKind::Import64 { import } => import,
-                _ => 0,
-            };
+            let import = relocation.kind().import().unwrap_or(0);
             // The image numbers no more imports than fit.
             let [a, b, c, _] = import.to_le_bytes();
             packed.extend_from_slice(&[relocation.kind().code(), a, b, c]);
@@ -186,8 +183,8 @@ impl Expansion<'_> {
         let image = self.image;
         let name = self.invocation.name.value();
         let id = image.id();
-        // The runtime's enumerators are the names of `target_arch` in upper case.
-        let architecture = format_ident!("{}", image.architecture().name().to_uppercase());
+        // The runtime's enumerators are called as those of the image.
+        let architecture = format_ident!("{}", format!("{:?}", image.architecture()));
         let (size, align, packed) = (image.size(), image.align(), image.packed());
         let segments = image.segments().iter().map(|segment| {
             let (offset, size) = (segment.offset, segment.size);

@@ -10,6 +10,18 @@ use crate::{Offset, Reloc};
 pub enum Architecture {
     /// AMD64, little-endian, 64-bit words.
     X86_64,
+    /// i386 and its successors, little-endian, 32-bit words.
+    X86,
+}
+
+impl Architecture {
+    /// The address of the last byte of memory that its code can name.
+    pub(crate) const fn last_address(self) -> u64 {
+        match self {
+            Self::X86_64 => u64::MAX,
+            Self::X86 => u32::MAX as u64,
+        }
+    }
 }
 
 /// What may be done with the pages of a segment.

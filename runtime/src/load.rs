@@ -6,7 +6,9 @@
 use core::fmt;
 
 use crate::imports::Supply;
-use crate::reloc::{IMPORT64_LE, WORD64_LE};
+use crate::reloc::{
+    IMPORT32_BE, IMPORT32_LE, IMPORT64_BE, IMPORT64_LE, WORD32_BE, WORD32_LE, WORD64_BE, WORD64_LE,
+};
 use crate::{Blob, Reloc};
 
 /// How much is copied before its relocations are applied: what is read, what is written and as many bytes of
@@ -50,6 +52,13 @@ pub enum LoadError {
         /// The symbol; empty where the blob does not name it.
         name: &'static str,
     },
+    /// An address was supplied that the blob's architecture cannot name.
+    ImportOutOfAddressSpace {
+        /// The symbol; empty where the blob does not name it.
+        name: &'static str,
+        /// The address that was supplied.
+        address: u64,
+    },
     /// The blob's own data is not what the macro writes.
     Malformed {
         /// The offset of the relocation at fault.
@@ -77,6 +86,12 @@ impl fmt::Display for LoadError {
             }
             Self::MissingImport { name } => {
                 write!(f, "the blob wants `{name}` from its host, and it was not supplied")
+            }
+            Self::ImportOutOfAddressSpace { name, address } => {
+                write!(
+                    f,
+                    "`{name}` was supplied as {address:#x}, past the last address of the blob's architecture"
+                )
             }
             Self::Malformed { offset } => {
                 write!(f, "the relocation at {offset:#x} is none that this version of the runtime knows")
@@ -108,7 +123,14 @@ impl Blob {
         base: u64,
         supply: &S,
     ) -> Result<(), LoadError> {
-        let import = |number| supply.address(number).ok_or(self.missing(number));
+        let last = self.architecture().last_address();
+        let import = |number| match supply.address(number) {
+            Some(address) if address <= last => Ok(address),
+            Some(address) => {
+                Err(LoadError::ImportOutOfAddressSpace { name: self.import_name(number), address })
+            }
+            None => Err(LoadError::MissingImport { name: self.import_name(number) }),
+        };
         let (initialised, zero) = self.split(dst, base)?;
         let mut pending = self.relocs();
         let mut copied = 0;
@@ -148,9 +170,8 @@ impl Blob {
         }
     }
 
-    fn missing(&self, number: u32) -> LoadError {
-        let name = self.imports().get(number as usize).copied().unwrap_or_default();
-        LoadError::MissingImport { name }
+    fn import_name(&self, number: u32) -> &'static str {
+        self.imports().get(number as usize).copied().unwrap_or_default()
     }
 
     /// Checks everything that can be wrong, then splits the image into initialised bytes and zero tail.
@@ -165,7 +186,8 @@ impl Blob {
             return Err(LoadError::Misaligned { base, align: self.align() });
         }
         // The last byte, not the one behind it: an image may end where the address space does.
-        if base.checked_add(self.size().saturating_sub(1)).is_none() {
+        let last = base.checked_add(self.size().saturating_sub(1));
+        if last.is_none_or(|last| last > self.architecture().last_address()) {
             return Err(LoadError::OutOfAddressSpace { base, size: self.size() });
         }
         let size = usize::try_from(self.size()).map_err(|_| too_small)?;
@@ -185,17 +207,53 @@ fn apply<'r>(
 ) -> Result<&'r [Reloc], LoadError> {
     let mut pending = relocs;
     while let [reloc, rest @ ..] = pending {
-        // Of 32 bits, so that adding 8 cannot overflow and one comparison is enough.
-        let offset = reloc.offset() as usize;
-        let word = image.get_mut(offset..offset.saturating_add(8)).and_then(<[u8]>::first_chunk_mut::<8>);
-        let Some(word) = word else { break };
-        let added = match reloc.kind() {
-            WORD64_LE => delta,
-            IMPORT64_LE => import(reloc.import())?,
-            _ => return Err(LoadError::Malformed { offset: reloc.offset() }),
+        // Almost every word of almost every blob: nothing else is asked about it.
+        let applied = if reloc.kind() == WORD64_LE {
+            word(image, *reloc)
+                .map(|word| *word = u64::from_le_bytes(*word).wrapping_add(delta).to_le_bytes())
+        } else {
+            apply_other(image, *reloc, delta, &import)?
         };
-        *word = u64::from_le_bytes(*word).wrapping_add(added).to_le_bytes();
+        if applied.is_none() {
+            break;
+        }
         pending = rest;
     }
     Ok(pending)
+}
+
+/// Changes one word, if it lies wholly in `image`.
+fn apply_other(
+    image: &mut [u8],
+    reloc: Reloc,
+    delta: u64,
+    import: impl Fn(u32) -> Result<u64, LoadError>,
+) -> Result<Option<()>, LoadError> {
+    let added = match reloc.kind() {
+        WORD64_LE | WORD32_LE | WORD64_BE | WORD32_BE => delta,
+        IMPORT64_LE | IMPORT32_LE | IMPORT64_BE | IMPORT32_BE => import(reloc.import())?,
+        _ => return Err(LoadError::Malformed { offset: reloc.offset() }),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "addition modulo 2^32 wants the low half")]
+    let low = added as u32;
+    Ok(match reloc.kind() {
+        WORD64_LE | IMPORT64_LE => {
+            word(image, reloc).map(|word| *word = u64::from_le_bytes(*word).wrapping_add(added).to_le_bytes())
+        }
+        WORD32_LE | IMPORT32_LE => {
+            word(image, reloc).map(|word| *word = u32::from_le_bytes(*word).wrapping_add(low).to_le_bytes())
+        }
+        WORD64_BE | IMPORT64_BE => {
+            word(image, reloc).map(|word| *word = u64::from_be_bytes(*word).wrapping_add(added).to_be_bytes())
+        }
+        _ => word(image, reloc).map(|word| *word = u32::from_be_bytes(*word).wrapping_add(low).to_be_bytes()),
+    })
+}
+
+/// The word that a relocation changes.
+#[inline]
+fn word<const WIDTH: usize>(image: &mut [u8], reloc: Reloc) -> Option<&mut [u8; WIDTH]> {
+    // Of 32 bits, so that adding the width cannot overflow and one comparison is enough.
+    let offset = reloc.offset() as usize;
+    image.get_mut(offset..offset.saturating_add(WIDTH)).and_then(<[u8]>::first_chunk_mut)
 }

@@ -1,6 +1,6 @@
 //! One relocation, packed so that a million of them are one byte string to the compiler.
 
-/// A word of the image to which the base is added: 8 opaque bytes.
+/// A word of the image to which an address is added: 8 opaque bytes.
 ///
 /// Laid out as offset (`u32`), kind (`u8`) and import (24 bits), little-endian whatever the host is, so
 /// that new kinds change no type and the macro needs not know the target's byte order. The addend lies in the
@@ -13,6 +13,18 @@ pub struct Reloc([u8; 8]);
 pub(crate) const WORD64_LE: u8 = 1;
 /// Adds the address of an import to a little-endian 64-bit word (`R_X86_64_GLOB_DAT` and its like).
 pub(crate) const IMPORT64_LE: u8 = 2;
+/// Adds the base to a little-endian 32-bit word (`R_386_RELATIVE`).
+pub(crate) const WORD32_LE: u8 = 3;
+/// Adds the address of an import to a little-endian 32-bit word (`R_386_GLOB_DAT`).
+pub(crate) const IMPORT32_LE: u8 = 4;
+/// Adds the base to a big-endian 64-bit word (`R_390_RELATIVE`).
+pub(crate) const WORD64_BE: u8 = 5;
+/// Adds the address of an import to a big-endian 64-bit word (`R_390_GLOB_DAT`).
+pub(crate) const IMPORT64_BE: u8 = 6;
+/// Adds the base to a big-endian 32-bit word.
+pub(crate) const WORD32_BE: u8 = 7;
+/// Adds the address of an import to a big-endian 32-bit word.
+pub(crate) const IMPORT32_BE: u8 = 8;
 
 impl Reloc {
     /// Reads a packed list as the macro writes it; bytes behind the last whole relocation are left out.

@@ -13,7 +13,7 @@ use pie_blob::__private::{Parts, Supply, blob};
 use pie_blob::{Architecture, Importing, Offset, Permissions, Reloc, Remote, Segment, Supplied};
 use pie_blob_build::Blob;
 use pie_blob_caller::caller;
-use pie_blob_image::{Image, Limits, RelocationKind};
+use pie_blob_image::{Image, Limits};
 
 /// What the blobs below want: a function and a number.
 #[derive(Clone, Copy)]
@@ -68,10 +68,7 @@ __attribute__((visibility("default"))) unsigned long compute(unsigned long value
 /// The blob as the macro would embed it.
 fn embed(image: &Image) -> Supplied<Wanted> {
     let relocations = image.relocations().iter().flat_map(|relocation| {
-        let import = match relocation.kind() {
-            RelocationKind::Import64 { import } => import,
-            _ => 0,
-        };
+        let import = relocation.kind().import().unwrap_or(0);
         let [a, b, c, _] = import.to_le_bytes();
         let [w, x, y, z] = relocation.offset().to_le_bytes();
         [w, x, y, z, relocation.kind().code(), a, b, c]

@@ -8,11 +8,12 @@ mod linkers;
 #[path = "support/sketch.rs"]
 mod sketch;
 
-use pie_blob::{Blob, LoadError};
+use pie_blob::__private::Parts;
+use pie_blob::{Architecture, Blob, LoadError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use sketch::{Bytes, Sketch, WORD, sketches};
+use sketch::{Bytes, Sketch, WORD, WORDS, sketches};
 
 /// What lies in a buffer before anything is loaded.
 const BEFORE: u8 = 0xa5;
@@ -27,6 +28,16 @@ fn loaded(blob: &Blob, base: u64) -> Vec<u8> {
     let mut image = buffer(blob, 0);
     blob.load(&mut image, base).unwrap();
     image
+}
+
+/// A kind of relocation that adds the base.
+fn known() -> impl Strategy<Value = u8> {
+    prop::sample::select(WORDS.map(|row| row.0).to_vec())
+}
+
+/// A kind that no version knows yet. Those of even numbers up to 8 want imports.
+fn unknown() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), 9..=u8::MAX]
 }
 
 proptest! {
@@ -61,11 +72,7 @@ proptest! {
         let mut image = loaded(blob, from);
         image.iter_mut().for_each(|byte| *byte = !*byte);
         let mut expected = image.clone();
-        for &(offset, _) in &sketch.relocs {
-            let word = &mut expected[offset as usize..][..8];
-            let value = u64::from_le_bytes((&*word).try_into().unwrap()).wrapping_add(to.wrapping_sub(from));
-            word.copy_from_slice(&value.to_le_bytes());
-        }
+        sketch.add(&mut expected, to.wrapping_sub(from));
         prop_assert_eq!(blob.relocate(&mut image, from, to), Ok(()));
         prop_assert!(image == expected);
     }
@@ -104,12 +111,15 @@ proptest! {
     fn relocations_that_no_macro_writes(
         len in 0..20_000_usize,
         seed in any::<u64>(),
-        relocs in vec((prop_oneof![4 => 0..20_000_u32, 1 => any::<u32>()], prop_oneof![9 => Just(WORD), 1 => any::<u8>()]), 0..9),
+        relocs in vec((prop_oneof![4 => 0..20_000_u32, 1 => any::<u32>()], prop_oneof![9 => known(), 1 => unknown()]), 0..9),
         base in any::<u64>(),
     ) {
         let sketch = Sketch { bytes: Bytes { len, seed }, zeros: 100, align: 1, relocs, fixed: None };
         let (blob, base) = (sketch.blob(), sketch.base(base));
-        let wrong = |&&(offset, kind): &&(u32, u8)| kind != WORD || offset as usize + 8 > len;
+        let wrong = |&&(offset, kind): &&(u32, u8)| match WORDS.iter().find(|row| row.0 == kind) {
+            Some((_, width, _)) => offset as usize + width > len,
+            None => true,
+        };
         let expected = match sketch.relocs.iter().find(wrong) {
             Some(&(offset, _)) => Err(LoadError::Malformed { offset }),
             None => Ok(()),
@@ -129,7 +139,7 @@ proptest! {
         base in any::<u64>(),
         room in 0..60_000_usize,
     ) {
-        let parts = pie_blob::__private::Parts { size, align, ..*sketch.blob().__parts() };
+        let parts = Parts { size, align, ..*sketch.blob().__parts() };
         let blob = pie_blob::__private::blob(parts);
         let mut image = vec![BEFORE; room];
         for base in [base, 0] {
@@ -140,18 +150,32 @@ proptest! {
     }
 }
 
-/// Seven ways to lie across a boundary, for every boundary that a block may have.
+/// Every way to lie across a boundary, for every boundary that a block may have.
 #[test]
 fn words_across_the_boundaries_of_blocks() {
-    for before in 1..8 {
+    for (before, (kind, ..)) in (1..8).flat_map(|before| WORDS.map(|row| (before, row))) {
         let boundaries = (1..=64).map(|boundary| boundary * 1024 - before);
         let relocs =
-            boundaries.flat_map(|offset| [offset - 8, offset, offset + 8]).map(|offset| (offset, WORD));
+            boundaries.flat_map(|offset| [offset - 8, offset, offset + 8]).map(|offset| (offset, kind));
         let bytes = Bytes { len: 64 * 1024 + 16, seed: 1 };
         let sketch = Sketch { bytes, zeros: 1, align: 1, relocs: relocs.collect(), fixed: None };
         let base = 0x0123_4567_89ab_cdef;
         assert!(loaded(sketch.blob(), base) == sketch.expected(base), "{before} bytes before");
     }
+}
+
+/// An image of 32-bit words ends where 32 bits do.
+#[test]
+fn the_last_base_of_a_narrow_architecture() {
+    let bytes = Bytes { len: 16, seed: 3 };
+    let sketch = Sketch { bytes, zeros: 0, align: 16, relocs: vec![(4, 3)], fixed: None };
+    let parts = Parts { architecture: Architecture::X86, ..*sketch.blob().__parts() };
+    let blob = pie_blob::__private::blob(parts);
+    let mut image = buffer(&blob, 0);
+    assert_eq!(blob.load(&mut image, 0xffff_fff0), Ok(()));
+    assert!(image == sketch.expected(0xffff_fff0));
+    let base = 0x1_0000_0000;
+    assert_eq!(blob.load(&mut image, base), Err(LoadError::OutOfAddressSpace { base, size: 16 }));
 }
 
 #[test]

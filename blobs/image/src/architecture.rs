@@ -10,6 +10,8 @@ use crate::image::RelocationKind;
 pub enum Architecture {
     /// AMD64, little-endian, 64-bit pointers.
     X86_64,
+    /// i386 and its successors, little-endian, 32-bit pointers.
+    X86,
 }
 
 /// What a relocation type of the psABI asks of this crate.
@@ -43,26 +45,19 @@ struct Description {
     little_endian: bool,
     /// The smallest page size: what permissions can be told apart by.
     page_size: u64,
-    /// How a word of pointer width is relocated.
-    word: RelocationKind,
-    /// How the address of an import is put into one.
-    import: fn(u32) -> RelocationKind,
-    /// Whether the psABI keeps addends in the relocation (RELA) and not in the word (REL).
-    rela: bool,
     /// The types that a linker may leave to the loader. Every other type belongs to link time.
     relocations: &'static [(elf::RelocationType, Action)],
 }
 
-const ARCHITECTURES: &[Description] = &[Description {
+const ARCHITECTURES: &[Description] = &[X86_64, X86];
+
+const X86_64: Description = Description {
     architecture: Architecture::X86_64,
     name: "x86_64",
     machine: elf::EM_X86_64,
     pointer_width: 8,
     little_endian: true,
     page_size: 4096,
-    word: RelocationKind::Relative64,
-    import: |import| RelocationKind::Import64 { import },
-    rela: true,
     relocations: &[
         (elf::R_X86_64_NONE, Action::Skip),
         (elf::R_X86_64_RELATIVE, Action::Relative),
@@ -80,7 +75,32 @@ const ARCHITECTURES: &[Description] = &[Description {
         (elf::R_X86_64_16, Action::Narrow),
         (elf::R_X86_64_8, Action::Narrow),
     ],
-}];
+};
+
+const X86: Description = Description {
+    architecture: Architecture::X86,
+    name: "x86",
+    machine: elf::EM_386,
+    pointer_width: 4,
+    little_endian: true,
+    page_size: 4096,
+    relocations: &[
+        (elf::R_386_NONE, Action::Skip),
+        (elf::R_386_RELATIVE, Action::Relative),
+        (elf::R_386_32, Action::Absolute),
+        (elf::R_386_GLOB_DAT, Action::Slot),
+        (elf::R_386_JMP_SLOT, Action::Slot),
+        (elf::R_386_IRELATIVE, Action::Ifunc),
+        (elf::R_386_TLS_DTPMOD32, Action::ThreadLocal),
+        (elf::R_386_TLS_DTPOFF32, Action::ThreadLocal),
+        (elf::R_386_TLS_TPOFF, Action::ThreadLocal),
+        (elf::R_386_TLS_TPOFF32, Action::ThreadLocal),
+        (elf::R_386_TLS_DESC, Action::ThreadLocal),
+        (elf::R_386_COPY, Action::Copy),
+        (elf::R_386_16, Action::Narrow),
+        (elf::R_386_8, Action::Narrow),
+    ],
+};
 
 /// The row used should an enumerator ever be without one; a test keeps that from happening.
 const FALLBACK: &Description = &ARCHITECTURES[0];
@@ -119,21 +139,43 @@ impl Architecture {
         ARCHITECTURES.iter().map(|row| row.architecture)
     }
 
-    /// The architecture that `e_machine` names, whatever class and byte order the file has.
-    pub(crate) fn of(machine: elf::Machine) -> Option<Self> {
-        ARCHITECTURES.iter().find(|row| row.machine == machine).map(|row| row.architecture)
+    /// The architecture that `e_machine` names: the one with pointers of that width, else any, so that it can be
+    /// said what the file should be.
+    pub(crate) fn of(machine: elf::Machine, pointer_width: u8) -> Option<Self> {
+        let named = || ARCHITECTURES.iter().filter(|row| row.machine == machine);
+        let row = named().find(|row| row.pointer_width == pointer_width).or_else(|| named().next());
+        row.map(|row| row.architecture)
     }
 
+    /// The address of the last byte of memory.
+    pub(crate) fn last_address(self) -> u64 {
+        if self.pointer_width() == 4 { u64::from(u32::MAX) } else { u64::MAX }
+    }
+
+    /// How a word of pointer width is relocated.
     pub(crate) fn word(self) -> RelocationKind {
-        self.description().word
+        match (self.pointer_width(), self.little_endian()) {
+            (4, true) => RelocationKind::Relative32,
+            (4, false) => RelocationKind::Relative32Be,
+            (_, true) => RelocationKind::Relative64,
+            (_, false) => RelocationKind::Relative64Be,
+        }
     }
 
+    /// How the address of an import is put into a word of pointer width.
     pub(crate) fn import(self, import: u32) -> RelocationKind {
-        (self.description().import)(import)
+        match (self.pointer_width(), self.little_endian()) {
+            (4, true) => RelocationKind::Import32 { import },
+            (4, false) => RelocationKind::Import32Be { import },
+            (_, true) => RelocationKind::Import64 { import },
+            (_, false) => RelocationKind::Import64Be { import },
+        }
     }
 
-    pub(crate) fn rela(self) -> bool {
-        self.description().rela
+    /// The type that `DT_RELR` stands for.
+    pub(crate) fn relative_type(self) -> elf::RelocationType {
+        let mut rows = self.description().relocations.iter();
+        rows.find(|row| row.1 == Action::Relative).map_or(elf::RelocationType(0), |row| row.0)
     }
 
     /// What a relocation type asks for; `None` for one that only a linker can resolve.
@@ -158,7 +200,9 @@ mod tests {
     fn every_architecture_has_its_own_row() {
         for row in ARCHITECTURES {
             assert_eq!(row.architecture.name(), row.name);
-            assert_eq!(Architecture::of(row.machine), Some(row.architecture));
+            assert_eq!(Architecture::of(row.machine, row.pointer_width), Some(row.architecture));
+            assert_eq!(row.architecture.word().width(), row.pointer_width);
+            assert_ne!(row.architecture.relative_type(), elf::RelocationType(0));
             assert!(row.page_size.is_power_of_two());
         }
     }

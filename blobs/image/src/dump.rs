@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::image::{Image, RelocationKind, SymbolKind};
+use crate::image::{Image, SymbolKind};
 
 /// One line per fact, numbers in hexadecimal; bytes and local symbols are left out.
 impl fmt::Display for Image {
@@ -22,12 +22,7 @@ impl fmt::Display for Image {
             writeln!(f, "stack {:#x}..{:#x}", stack.start, stack.end)?;
         }
         for relocation in &self.relocations {
-            match relocation.kind {
-                RelocationKind::Relative64 => writeln!(f, "relocation {:#x} Relative64", relocation.offset)?,
-                RelocationKind::Import64 { import } => {
-                    writeln!(f, "relocation {:#x} Import64 {import}", relocation.offset)?;
-                }
-            }
+            writeln!(f, "relocation {:#x} {}", relocation.offset, relocation.kind)?;
         }
         for (number, import) in self.imports.iter().enumerate() {
             writeln!(f, "import {number} {}", import.name)?;

@@ -6,9 +6,8 @@ use std::ops::Range;
 
 use object::Endianness;
 use object::elf;
-use object::read::elf::{Dyn as _, FileHeader, Rela as _, Relr as _};
+use object::read::elf::{Dyn as _, FileHeader, Rel as _, Rela as _, Relr as _};
 
-use crate::Architecture;
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::read::{ProgramHeader, text};
@@ -16,8 +15,8 @@ use crate::read::{ProgramHeader, text};
 /// The dynamic section, decoded.
 #[derive(Default)]
 pub(crate) struct Dynamic {
-    /// The entries of the tables at `DT_RELA` and `DT_JMPREL`.
-    pub(crate) rela: Vec<Rela>,
+    /// The entries of the tables at `DT_REL`, `DT_RELA` and `DT_JMPREL`.
+    pub(crate) relocations: Vec<Entry>,
     /// The words of the table at `DT_RELR`.
     pub(crate) relr: Vec<u64>,
     /// The address ranges of all relocation tables.
@@ -26,14 +25,24 @@ pub(crate) struct Dynamic {
     pub(crate) symbols: Option<u64>,
 }
 
-/// A relocation with an explicit addend.
+/// A relocation.
 #[derive(Clone, Copy)]
-pub(crate) struct Rela {
+pub(crate) struct Entry {
     pub(crate) offset: u64,
     pub(crate) kind: elf::RelocationType,
     /// An index into the dynamic symbol table; 0 for none.
     pub(crate) symbol: u32,
-    pub(crate) addend: i64,
+    /// `None` where it lies in the word (REL).
+    pub(crate) addend: Option<i64>,
+}
+
+/// Where a table keeps its addends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// In the words.
+    Rel,
+    /// In its entries.
+    Rela,
 }
 
 /// Tags whose mere presence (with a value other than 0) is a fault.
@@ -59,7 +68,6 @@ enum Refusal {
 
 /// Reads the dynamic section and the tables that it leads to.
 pub(crate) fn read<Elf: FileHeader<Endian = Endianness>>(
-    architecture: Architecture,
     endian: Endianness,
     segments: &[ProgramHeader<'_>],
     faults: &mut Faults,
@@ -77,9 +85,11 @@ pub(crate) fn read<Elf: FileHeader<Endian = Endianness>>(
         segments,
         entries: entries.iter().take(end).map(|entry| (entry.tag(endian), entry.val(endian))).collect(),
     };
-    reader.refuse(architecture, faults);
+    reader.refuse(faults);
     let mut dynamic = Dynamic { symbols: reader.value(elf::DT_SYMTAB), ..Dynamic::default() };
-    reader.rela::<Elf>(endian, &mut dynamic, faults);
+    for format in [Format::Rel, Format::Rela] {
+        reader.relocations::<Elf>(format, endian, &mut dynamic, faults);
+    }
     reader.relr::<Elf>(endian, &mut dynamic, faults);
     dynamic
 }
@@ -104,7 +114,7 @@ impl<'data> Reader<'_, 'data> {
         })
     }
 
-    fn refuse(&self, architecture: Architecture, faults: &mut Faults) {
+    fn refuse(&self, faults: &mut Faults) {
         for (tag, name, refusal) in REFUSED {
             if self.value(*tag).is_some_and(|value| value != 0) {
                 faults.add(|| match refusal {
@@ -113,14 +123,9 @@ impl<'data> Reader<'_, 'data> {
                 });
             }
         }
-        if architecture.rela() {
-            let rel_plt =
-                self.value(elf::DT_JMPREL).is_some() && self.value(elf::DT_PLTREL) != Some(tag(elf::DT_RELA));
-            for (used, name) in [(self.value(elf::DT_REL).is_some(), "DT_REL"), (rel_plt, "DT_JMPREL")] {
-                if used {
-                    faults.add(|| Fault::RelocationTable { place: name.to_owned() });
-                }
-            }
+        let formats = [elf::DT_REL, elf::DT_RELA].map(|format| Some(tag(format)));
+        if self.value(elf::DT_JMPREL).is_some() && !formats.contains(&self.value(elf::DT_PLTREL)) {
+            faults.add(|| malformed("DT_JMPREL", "DT_PLTREL does not say whether it is REL or RELA"));
         }
         let flags = self.value(elf::DT_FLAGS).unwrap_or(0);
         if self.value(elf::DT_TEXTREL).is_some() || flags & elf::DF_TEXTREL.0 != 0 {
@@ -170,18 +175,24 @@ impl<'data> Reader<'_, 'data> {
         Some((range, bytes?))
     }
 
-    fn rela<Elf: FileHeader<Endian = Endianness>>(
+    fn relocations<Elf: FileHeader<Endian = Endianness>>(
         &self,
+        format: Format,
         endian: Endianness,
         into: &mut Dynamic,
         faults: &mut Faults,
     ) {
-        let entry_size = size_of::<Elf::Rela>();
-        let tags = [elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT];
+        let (tags, entry_size, what) = match format {
+            Format::Rel => ([elf::DT_REL, elf::DT_RELSZ, elf::DT_RELENT], size_of::<Elf::Rel>(), "DT_REL"),
+            Format::Rela => {
+                ([elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT], size_of::<Elf::Rela>(), "DT_RELA")
+            }
+        };
         let mut tables = Vec::new();
-        tables.extend(self.table(tags, entry_size, "DT_RELA", faults));
-        if self.value(elf::DT_PLTREL) == Some(tag(elf::DT_RELA)) {
-            // Its entry size is that of DT_RELA, which need not be there: DT_PLTREL says it all.
+        tables.extend(self.table(tags, entry_size, what, faults));
+        let [own, ..] = tags;
+        if self.value(elf::DT_PLTREL) == Some(tag(own)) {
+            // Its entry size is that of the table, which need not be there: DT_PLTREL says it all.
             let start = self.value(elf::DT_JMPREL).unwrap_or(0);
             let range = start..start.saturating_add(self.value(elf::DT_PLTRELSZ).unwrap_or(0));
             // In one output section, linkers count the second table within the first one or the first within the second.
@@ -197,17 +208,16 @@ impl<'data> Reader<'_, 'data> {
             }
         }
         for (range, bytes) in tables {
-            let Ok(entries) = object::pod::slice_from_all_bytes::<Elf::Rela>(bytes) else {
+            let entries = match format {
+                Format::Rel => rel::<Elf>(bytes, endian),
+                Format::Rela => rela::<Elf>(bytes, endian),
+            };
+            let Some(entries) = entries else {
                 faults.add(|| malformed("relocation table", "its size is no multiple of an entry's"));
                 continue;
             };
             into.tables.push(range);
-            into.rela.extend(entries.iter().map(|entry| Rela {
-                offset: entry.r_offset(endian).into(),
-                kind: entry.r_type(endian, false),
-                symbol: entry.r_sym(endian, false),
-                addend: entry.r_addend(endian).into(),
-            }));
+            into.relocations.extend(entries);
         }
     }
 
@@ -228,6 +238,28 @@ impl<'data> Reader<'_, 'data> {
         into.tables.push(range);
         into.relr.extend(words.iter().map(|word| word.get(endian).into()));
     }
+}
+
+fn rel<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8], endian: Endianness) -> Option<Vec<Entry>> {
+    let entries = object::pod::slice_from_all_bytes::<Elf::Rel>(bytes).ok()?;
+    let decode = |entry: &Elf::Rel| Entry {
+        offset: entry.r_offset(endian).into(),
+        kind: entry.r_type(endian),
+        symbol: entry.r_sym(endian),
+        addend: None,
+    };
+    Some(entries.iter().map(decode).collect())
+}
+
+fn rela<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8], endian: Endianness) -> Option<Vec<Entry>> {
+    let entries = object::pod::slice_from_all_bytes::<Elf::Rela>(bytes).ok()?;
+    let decode = |entry: &Elf::Rela| Entry {
+        offset: entry.r_offset(endian).into(),
+        kind: entry.r_type(endian, false),
+        symbol: entry.r_sym(endian, false),
+        addend: Some(entry.r_addend(endian).into()),
+    };
+    Some(entries.iter().map(decode).collect())
 }
 
 /// A tag as the value of another entry (`DT_PLTREL`).

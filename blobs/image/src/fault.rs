@@ -297,7 +297,7 @@ impl fmt::Display for Fault {
             ),
             Self::RelocationTable { place } => write!(
                 f,
-                "{place} holds relocations in a format that is not read: link without packed relocations (RELA and RELR \
+                "{place} holds relocations in a format that is not read: link without packed relocations (REL, RELA and RELR \
                  are read)"
             ),
             Self::UnreachedRelocations { section } => write!(

@@ -1,6 +1,6 @@
 //! The number that tells a blob from every other.
 
-use crate::image::{Image, Permissions, RelocationKind};
+use crate::image::{Image, Permissions};
 
 impl Image {
     /// A hash (64 bits) of everything that decides the image's behaviour: tells blobs apart.
@@ -22,7 +22,7 @@ impl Image {
         }
         for relocation in &self.relocations {
             hash.word(u64::from(relocation.offset) << 8 | u64::from(relocation.kind.code()));
-            if let RelocationKind::Import64 { import } = relocation.kind {
+            if let Some(import) = relocation.kind.import() {
                 hash.bytes(&import.to_le_bytes());
             }
         }

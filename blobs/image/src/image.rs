@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::Architecture;
+use crate::{Architecture, word};
 
 /// Names that begin so are the project's own and never exports.
 pub(crate) const RESERVED: &str = "__pie_blob_";
@@ -71,6 +71,27 @@ pub enum RelocationKind {
     /// Add the address of an import to a little-endian word of 64 bits.
     Import64 {
         /// Its number: an index into [`Image::imports`], of at most 24 bits.
+        import: u32,
+    },
+    /// Add the base to a little-endian word of 32 bits.
+    Relative32,
+    /// Add the address of an import to a little-endian word of 32 bits.
+    Import32 {
+        /// As of [`Import64`](Self::Import64).
+        import: u32,
+    },
+    /// Add the base to a big-endian word of 64 bits.
+    Relative64Be,
+    /// Add the address of an import to a big-endian word of 64 bits.
+    Import64Be {
+        /// As of [`Import64`](Self::Import64).
+        import: u32,
+    },
+    /// Add the base to a big-endian word of 32 bits.
+    Relative32Be,
+    /// Add the address of an import to a big-endian word of 32 bits.
+    Import32Be {
+        /// As of [`Import64`](Self::Import64).
         import: u32,
     },
 }
@@ -240,7 +261,8 @@ impl Image {
             return Err(BaseError::Misaligned { base, align: self.align });
         }
         // The last byte, not the one behind it: an image may end where the address space does.
-        if base.checked_add(self.size.saturating_sub(1)).is_none() {
+        let last = base.checked_add(self.size.saturating_sub(1));
+        if last.is_none_or(|last| last > self.architecture.last_address()) {
             return Err(BaseError::AddressSpace { base, size: self.size });
         }
         if !self.imports.is_empty() {
@@ -249,17 +271,14 @@ impl Image {
         }
         let mut bytes = self.bytes.clone();
         for relocation in &self.relocations {
-            match relocation.kind {
-                RelocationKind::Relative64 => {
-                    let word = usize::try_from(relocation.offset)
-                        .ok()
-                        .and_then(|offset| bytes.get_mut(offset..)?.first_chunk_mut::<8>());
-                    if let Some(word) = word {
-                        *word = u64::from_le_bytes(*word).wrapping_add(base).to_le_bytes();
-                    }
-                }
-                // There are none: an import has been refused above.
-                RelocationKind::Import64 { .. } => {}
+            // Each adds the base: imports have been refused above.
+            let kind = relocation.kind;
+            let word = usize::try_from(relocation.offset)
+                .ok()
+                .and_then(|offset| bytes.get_mut(offset..)?.get_mut(..usize::from(kind.width())));
+            if let Some(word) = word {
+                let value = word::load(word, kind.little_endian());
+                word::store(word, value.wrapping_add(base), kind.little_endian());
             }
         }
         Ok(bytes)
@@ -287,6 +306,12 @@ impl RelocationKind {
         match self {
             Self::Relative64 => 1,
             Self::Import64 { .. } => 2,
+            Self::Relative32 => 3,
+            Self::Import32 { .. } => 4,
+            Self::Relative64Be => 5,
+            Self::Import64Be { .. } => 6,
+            Self::Relative32Be => 7,
+            Self::Import32Be { .. } => 8,
         }
     }
 
@@ -294,7 +319,31 @@ impl RelocationKind {
     #[must_use]
     pub fn width(self) -> u8 {
         match self {
-            Self::Relative64 | Self::Import64 { .. } => 8,
+            Self::Relative64 | Self::Import64 { .. } | Self::Relative64Be | Self::Import64Be { .. } => 8,
+            Self::Relative32 | Self::Import32 { .. } | Self::Relative32Be | Self::Import32Be { .. } => 4,
+        }
+    }
+
+    /// Whether the word's least significant byte comes first.
+    #[must_use]
+    pub fn little_endian(self) -> bool {
+        match self {
+            Self::Relative64 | Self::Import64 { .. } | Self::Relative32 | Self::Import32 { .. } => true,
+            Self::Relative64Be | Self::Import64Be { .. } | Self::Relative32Be | Self::Import32Be { .. } => {
+                false
+            }
+        }
+    }
+
+    /// The number of the import whose address is added; `None` where the base is.
+    #[must_use]
+    pub fn import(self) -> Option<u32> {
+        match self {
+            Self::Import64 { import }
+            | Self::Import32 { import }
+            | Self::Import64Be { import }
+            | Self::Import32Be { import } => Some(import),
+            Self::Relative64 | Self::Relative32 | Self::Relative64Be | Self::Relative32Be => None,
         }
     }
 }
@@ -343,6 +392,24 @@ impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letter = |set, letter| if set { letter } else { '-' };
         write!(f, "{}{}{}", letter(self.read, 'R'), letter(self.write, 'W'), letter(self.execute, 'X'))
+    }
+}
+
+/// As the enumerator is called, with the number of the import.
+impl fmt::Display for RelocationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Relative64 => "Relative64",
+            Self::Import64 { .. } => "Import64",
+            Self::Relative32 => "Relative32",
+            Self::Import32 { .. } => "Import32",
+            Self::Relative64Be => "Relative64Be",
+            Self::Import64Be { .. } => "Import64Be",
+            Self::Relative32Be => "Relative32Be",
+            Self::Import32Be { .. } => "Import32Be",
+        };
+        f.write_str(name)?;
+        self.import().map_or(Ok(()), |import| write!(f, " {import}"))
     }
 }
 
@@ -414,6 +481,31 @@ mod tests {
         assert_eq!(image.relocated(last).unwrap(), last.wrapping_add(0x10).to_le_bytes());
         let image = Image { size: 17, ..image };
         assert_eq!(image.relocated(last), Err(BaseError::AddressSpace { base: last, size: 17 }));
+    }
+
+    #[test]
+    fn bases_of_32_bits() {
+        let relocations = vec![Relocation { offset: 0, kind: RelocationKind::Relative32 }];
+        let image = Image { architecture: Architecture::X86, relocations, ..image() };
+        let last = 0xffff_fff0;
+        assert_eq!(image.relocated(last).unwrap(), [0, 0, 0, 0, 0, 0, 0, 0]);
+        let base = last + 16;
+        assert_eq!(image.relocated(base), Err(BaseError::AddressSpace { base, size: 16 }));
+    }
+
+    #[test]
+    fn words_of_either_width_and_byte_order() {
+        for (kind, expected) in [
+            (RelocationKind::Relative64, [0x10, 0x10, 0x20, 0x30, 0x40, 0, 0, 0x80]),
+            (RelocationKind::Relative32, [0x10, 0x10, 0x20, 0x30, 0, 0, 0, 0x80]),
+            (RelocationKind::Relative64Be, [0x10, 0, 0, 0x40, 0x30, 0x20, 0x10, 0x80]),
+            (RelocationKind::Relative32Be, [0x40, 0x20, 0x10, 0, 0, 0, 0, 0x80]),
+        ] {
+            let bytes = vec![0x10, 0, 0, 0, 0, 0, 0, 0x80];
+            let image = Image { bytes, relocations: vec![Relocation { offset: 0, kind }], ..image() };
+            let expected_width = if kind.width() == 8 { 0x40_3020_1000 } else { 0x3020_1000 };
+            assert_eq!(image.relocated(expected_width).unwrap(), expected, "{kind}");
+        }
     }
 
     fn imports<const N: usize>(names: [&str; N]) -> Vec<Import> {

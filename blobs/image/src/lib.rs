@@ -51,6 +51,7 @@ mod read;
 mod relocate;
 mod symbols;
 mod types;
+mod word;
 
 pub use architecture::Architecture;
 pub use describe::describe;

@@ -129,16 +129,16 @@ pub(crate) fn identify(data: &[u8]) -> Result<Architecture, Fault> {
     } else {
         u16::from_be_bytes([low, high])
     });
-    let Some(architecture) = Architecture::of(machine) else {
-        let machine = machine.name().map_or_else(|| format!("machine {}", machine.0), str::to_owned);
-        return Err(Fault::Machine { machine });
-    };
-    let name = architecture.name();
     let width = match class {
         1 => 4,
         2 => 8,
         _ => return Err(Fault::Malformed { what: "e_ident".to_owned(), problem: "neither class" }),
     };
+    let Some(architecture) = Architecture::of(machine, width) else {
+        let machine = machine.name().map_or_else(|| format!("machine {}", machine.0), str::to_owned);
+        return Err(Fault::Machine { machine });
+    };
+    let name = architecture.name();
     if width != architecture.pointer_width() {
         let found = if width == 4 { "of 32 bits (ELFCLASS32)" } else { "of 64 bits (ELFCLASS64)" };
         return Err(Fault::Identification { architecture: name, found });
@@ -190,7 +190,7 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
     let sections = or_fault(header.sections(endian, data), "section header table", faults);
     let segments: Vec<_> =
         headers.unwrap_or_default().iter().map(|h| program_header::<Elf>(h, endian, data)).collect();
-    let dynamic = dynamic::read::<Elf>(architecture, endian, &segments, faults);
+    let dynamic = dynamic::read::<Elf>(endian, &segments, faults);
     Some(Object {
         architecture,
         entry: header.e_entry(endian).into(),

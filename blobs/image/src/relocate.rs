@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::Architecture;
 use crate::architecture::Action;
-use crate::dynamic::Rela;
+use crate::dynamic::Entry;
 use crate::fault::{Fault, RelocationFault};
 use crate::faults::Faults;
 use crate::image::{Import, RESERVED, Relocation, Segment};
 use crate::layout::{Layout, Marks};
 use crate::read::{ElfSymbol, Object, Place, text};
+use crate::word;
 use object::elf;
 
 /// A word to write or to relocate.
@@ -51,8 +51,8 @@ pub(crate) fn relocate(
         width: u64::from(object.architecture.pointer_width()),
         words: Vec::new(),
     };
-    for rela in &object.dynamic.rela {
-        table.rela(rela);
+    for entry in &object.dynamic.relocations {
+        table.entry(entry);
     }
     table.relr();
     table.finish()
@@ -79,14 +79,17 @@ impl Table<'_, '_> {
         });
     }
 
-    /// Decides what one entry with an addend asks for.
-    fn rela(&mut self, rela: &Rela) {
-        let addend = 0_u64.wrapping_add_signed(rela.addend);
-        let resolved = match self.object.architecture.action(rela.kind) {
+    /// Decides what one entry asks for.
+    fn entry(&mut self, entry: &Entry) {
+        let addend = || match entry.addend {
+            Some(addend) => 0_u64.wrapping_add_signed(addend),
+            None => self.addend_at(entry.offset),
+        };
+        let resolved = match self.object.architecture.action(entry.kind) {
             Some(Action::Skip) => return,
-            Some(Action::Relative) => Ok((addend, Added::Base)),
-            Some(Action::Absolute) => self.symbol(rela.symbol, addend),
-            Some(Action::Slot) => self.symbol(rela.symbol, 0),
+            Some(Action::Relative) => Ok((addend(), Added::Base)),
+            Some(Action::Absolute) => self.symbol(entry.symbol, addend()),
+            Some(Action::Slot) => self.symbol(entry.symbol, 0),
             Some(Action::Ifunc) => Err(RelocationFault::Ifunc),
             Some(Action::ThreadLocal) => Err(RelocationFault::ThreadLocal),
             Some(Action::Copy) => Err(RelocationFault::Copy),
@@ -95,14 +98,24 @@ impl Table<'_, '_> {
         };
         match resolved {
             Ok((value, added)) => self.word(Word {
-                offset: rela.offset,
+                offset: entry.offset,
                 value: Some(value),
                 added,
-                kind: rela.kind,
-                symbol: rela.symbol,
+                kind: entry.kind,
+                symbol: entry.symbol,
             }),
-            Err(problem) => self.report(rela.offset, rela.kind, rela.symbol, problem),
+            Err(problem) => self.report(entry.offset, entry.kind, entry.symbol, problem),
         }
+    }
+
+    /// What the object has put into a word of pointer width; 0 where there are no bytes, which is a fault of its own.
+    fn addend_at(&self, offset: u64) -> u64 {
+        let word = || {
+            let start = usize::try_from(offset).ok()?;
+            let end = start.checked_add(usize::try_from(self.width).ok()?)?;
+            self.layout.bytes.get(start..end)
+        };
+        word().map_or(0, |word| word::load(word, self.object.architecture.little_endian()))
     }
 
     /// A symbol's address plus an addend, and what is still to be added. No loader can put another
@@ -127,7 +140,7 @@ impl Table<'_, '_> {
     /// Walks the bitmaps of `DT_RELR`: an even word is an address, an odd one says which of the words
     /// that follow the last address are relocated too. All of them hold their addends already.
     fn relr(&mut self) {
-        let kind = relative_type(self.object.architecture);
+        let kind = self.object.architecture.relative_type();
         let mut next: Option<u64> = None;
         for &entry in &self.object.dynamic.relr {
             let word = |offset| Word { offset, value: None, added: Added::Base, kind, symbol: 0 };
@@ -209,13 +222,11 @@ impl Table<'_, '_> {
         let start = usize::try_from(word.offset).ok()?;
         let end = start.checked_add(usize::from(architecture.pointer_width()))?;
         let bytes = self.layout.bytes.get_mut(start..end)?;
-        let value = match word.value {
-            Some(value) => {
-                store(bytes, value, architecture);
-                value
-            }
-            None => load(bytes, architecture),
-        };
+        if let Some(value) = word.value {
+            word::store(bytes, value, architecture.little_endian());
+        }
+        // As the word holds it: a narrow one has lost what lies above it.
+        let value = word::load(bytes, architecture.little_endian());
         let offset = u32::try_from(word.offset).ok()?;
         match word.added {
             Added::Nothing => return None,
@@ -262,27 +273,6 @@ fn number<'data>(object: &Object<'data>, words: &[Word], faults: &mut Faults) ->
     numbers
 }
 
-/// The type that `DT_RELR` stands for.
-fn relative_type(architecture: Architecture) -> elf::RelocationType {
-    match architecture {
-        Architecture::X86_64 => elf::R_X86_64_RELATIVE,
-    }
-}
-
 fn initialised(segment: &Segment, offset: u64, width: u64) -> bool {
     offset.saturating_sub(segment.offset).saturating_add(width) <= segment.initialised
-}
-
-fn load(word: &[u8], architecture: Architecture) -> u64 {
-    let append = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-    if architecture.little_endian() { word.iter().rev().fold(0, append) } else { word.iter().fold(0, append) }
-}
-
-fn store(word: &mut [u8], value: u64, architecture: Architecture) {
-    let bytes = value.to_le_bytes();
-    if architecture.little_endian() {
-        word.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
-    } else {
-        word.iter_mut().rev().zip(bytes).for_each(|(to, byte)| *to = byte);
-    }
 }

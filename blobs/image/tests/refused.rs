@@ -220,8 +220,8 @@ fn dynamic_tables_that_lie() {
         expect(&object, &[expected], "patched dynamic section");
     }
     for (tag, expected) in [
-        (elf::DT_REL, "DT_REL holds relocations in a format that is not read"),
-        (elf::DT_JMPREL, "DT_JMPREL holds relocations in a format that is not read"),
+        (elf::DT_ANDROID_RELA, "DT_ANDROID_RELA holds relocations in a format that is not read"),
+        (elf::DT_JMPREL, "DT_JMPREL: DT_PLTREL does not say whether it is REL or RELA"),
         (elf::DT_TEXTREL, "the code has relocations (DT_TEXTREL)"),
         (elf::DT_FINI, "DT_FINI asks for code to run"),
     ] {

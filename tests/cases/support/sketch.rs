@@ -6,8 +6,12 @@ use pie_blob_image::Image;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A relocation whose kind the runtime knows.
+/// A relocation whose kind the runtime knows: 64 bits, little-endian.
 pub(crate) const WORD: u8 = 1;
+
+/// How a word is relocated that the base is added to: by its kind, width and byte order.
+pub(crate) const WORDS: [(u8, usize, bool); 4] =
+    [(WORD, 8, true), (3, 4, true), (5, 8, false), (7, 4, false)];
 
 /// What a blob is made from.
 #[derive(Clone, Debug)]
@@ -73,13 +77,26 @@ impl Sketch {
     /// The image at a base, made the simple way: copy everything, then add the base to one word after the other.
     pub(crate) fn expected(&self, base: u64) -> Vec<u8> {
         let mut image = self.bytes.to_vec();
-        for &(offset, _) in &self.relocs {
-            let word = &mut image[offset as usize..][..8];
-            let value = u64::from_le_bytes((&*word).try_into().unwrap()).wrapping_add(base);
-            word.copy_from_slice(&value.to_le_bytes());
-        }
+        self.add(&mut image, base);
         image.resize(self.bytes.len + self.zeros, 0);
         image
+    }
+
+    /// Adds to one word after the other.
+    pub(crate) fn add(&self, image: &mut [u8], delta: u64) {
+        for &(offset, kind) in &self.relocs {
+            let &(_, width, little_endian) = WORDS.iter().find(|row| row.0 == kind).unwrap();
+            let word = &mut image[offset as usize..][..width];
+            // Digit by digit, as on paper.
+            let order: Vec<usize> =
+                if little_endian { (0..width).collect() } else { (0..width).rev().collect() };
+            let mut carry = 0;
+            for (place, digit) in order.into_iter().zip(delta.to_le_bytes()) {
+                let sum = u16::from(word[place]) + u16::from(digit) + carry;
+                word[place] = sum.to_le_bytes()[0];
+                carry = sum >> 8;
+            }
+        }
     }
 }
 
@@ -131,10 +148,16 @@ pub(crate) fn sketches() -> impl Strategy<Value = Sketch> {
             bytes: Bytes { len, seed },
             zeros,
             align: 1 << align,
-            relocs: offsets.into_iter().map(|offset| (offset, WORD)).collect(),
+            // One kind, as a macro writes it, or all of them mixed.
+            relocs: (0..).zip(offsets).map(|(index, offset)| (offset, kind(seed, index))).collect(),
             fixed: None,
         })
     })
+}
+
+fn kind(seed: u64, index: usize) -> u8 {
+    let one = usize::try_from(seed % 5).ok().and_then(|row| WORDS.get(row));
+    one.unwrap_or(&WORDS[index % WORDS.len()]).0
 }
 
 fn offsets(len: usize) -> impl Strategy<Value = Vec<u32>> {
