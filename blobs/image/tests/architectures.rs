@@ -89,6 +89,11 @@ const WORDS: usize = 200;
 /// Two functions, words that point to code, constants, data and zeros, more of them than a RELR bitmap holds, and one
 /// that the GOT is asked for.
 fn object(row: &Row) -> Vec<u8> {
+    written(row, false)
+}
+
+/// The same, and `wanting`: a symbol that nobody defines, wanted by a word of the data and by the GOT.
+fn written(row: &Row, wanting: bool) -> Vec<u8> {
     let mut object = Object::new(BinaryFormat::Elf, row.written, row.order);
     object.flags = FileFlags::Elf { os_abi: elf::ELFOSABI_NONE, abi_version: 0, e_flags: row.flags };
     let width = u64::from(row.architecture.pointer_width());
@@ -123,12 +128,29 @@ fn object(row: &Row) -> Vec<u8> {
     let table = symbol(b"table", constants, 0, SymbolKind::Data);
     let numbers = symbol(b"numbers", data, 0, SymbolKind::Data);
     let buffer = symbol(b"buffer", zeros, 0, SymbolKind::Data);
+    let wanted = wanting.then(|| {
+        object.add_symbol(Symbol {
+            name: b"wanted".to_vec(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Unknown,
+            scope: SymbolScope::Dynamic,
+            weak: false,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::None,
+        })
+    });
     let mut relocate = |section, offset, symbol, addend, r_type| {
         let flags = RelocationFlags::Elf { r_type };
         object.add_relocation(section, Relocation { offset, symbol, addend, flags }).unwrap();
     };
-    for (offset, &kind) in (32..).step_by(4).zip(row.got) {
-        relocate(text, offset, second, 0, kind);
+    // The second one may be half of an address that only a local symbol has.
+    let got = if wanting { row.got.get(..1).unwrap_or_default() } else { row.got };
+    for (offset, &kind) in (32..).step_by(4).zip(got) {
+        relocate(text, offset, wanted.unwrap_or(second), 0, kind);
+    }
+    if let Some(wanted) = wanted {
+        relocate(data, width, wanted, 0x123, row.word);
     }
     let targets = [(start, 0), (second, 0), (table, 24), (numbers, 8), (buffer, 0x1000)];
     let words = || targets.into_iter().cycle().take(WORDS);
@@ -244,6 +266,37 @@ fn every_architecture_and_page_size_and_format_of_relocations() {
                     assert_eq!(differences(&relocated, &oracle), [], "{place}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn imports_of_every_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for row in &ROWS {
+        let name = row.architecture.name();
+        std::fs::write(folder.join("source.o"), written(row, true)).unwrap();
+        let image = parse(&link(&lld(), folder, 0, 0x1000, &["-shared", "-znow"]), name);
+        let names: Vec<&str> = image.imports().iter().map(pie_blob_image::Import::name).collect();
+        assert_eq!(names, ["wanted"], "{name}");
+        let imported = || image.relocations().iter().filter(|reloc| reloc.kind().import() == Some(0));
+        let slots = usize::from(!row.got.is_empty());
+        assert_eq!(imported().count(), 1 + slots, "{name}: a word, and one of the GOT if there is one");
+        let width = row.architecture.pointer_width();
+        let addend = |reloc: &pie_blob_image::Relocation| {
+            let word = &image.bytes()[usize::try_from(reloc.offset()).unwrap()..][..usize::from(width)];
+            let [low, high] = if row.order == Endianness::Little { [0, 1] } else { [7, 6] };
+            u32::from(word[low]) | u32::from(word[high]) << 8
+        };
+        let addends: Vec<u32> = imported().map(addend).collect();
+        assert!(addends.contains(&0x123), "{name}: {addends:x?}");
+        assert_eq!(addends.iter().sum::<u32>(), 0x123, "{name}: a slot adds nothing");
+        for reloc in imported() {
+            assert_eq!(
+                (reloc.kind().width(), reloc.kind().little_endian()),
+                (width, row.architecture.little_endian())
+            );
         }
     }
 }
