@@ -81,6 +81,8 @@ use proc_macro::TokenStream;
 /// They follow the name: `pie_blob!("parasite", base = 0x8000)`, `mod parasite = "parasite", crate = ::mine;`.
 ///
 /// - `base = 0x8000` relocates while compiling, for code at a fixed address: `RELOCS` is empty.
+/// - `foreign` says that the blob may be for another instruction set than your crate: it is loaded for another machine,
+///   and neither mapped nor injected here.
 /// - `crate = path` names the runtime crate where it is re-exported.
 ///
 /// # Declared items

@@ -3,7 +3,7 @@
 //! ```text
 //! invocation := STRING options
 //!             | attributes visibility "mod" IDENT "=" STRING options ";" { block | imports }
-//! options    := { "," ( "base" "=" INTEGER | "crate" "=" PATH ) } [ "," ]
+//! options    := { "," ( "base" "=" INTEGER | "crate" "=" PATH | "foreign" ) } [ "," ]
 //! block      := "unsafe" "extern" "\"C\"" "{" { fn ";" | static ";" } "}"
 //! imports    := "imports" "{" { fn ";" | static ";" } "}"
 //! ```
@@ -40,6 +40,8 @@ pub(crate) struct Invocation {
 pub(crate) struct Options {
     /// The address to relocate for, and where it is written.
     pub(crate) base: Option<(u64, LitInt)>,
+    /// The blob may be for another instruction set than the crate.
+    pub(crate) foreign: bool,
     runtime: Option<Path>,
 }
 
@@ -142,6 +144,12 @@ fn options(input: ParseStream<'_>, report: &mut Report) -> syn::Result<Options> 
         let option: Option<Ident> = input.parse()?;
         let option = match option {
             Some(option) if option == "base" => option,
+            Some(option) if option == "foreign" => {
+                if std::mem::replace(&mut options.foreign, true) {
+                    report.add(option, Message::RepeatedOption { option: "foreign" });
+                }
+                continue;
+            }
             Some(other) => return Err(syn::Error::new(other.span(), Message::UnknownOption)),
             None => return Err(input.error(Message::UnknownOption)),
         };
@@ -232,8 +240,9 @@ mod tests {
         for (source, expected) in [
             ("", "expected"),
             ("\"a\" \"b\"", "unexpected token"),
-            ("\"a\", colour = 3", "expected an option: `base = 0x…` or `crate = path`"),
+            ("\"a\", colour = 3", "expected an option: `base = 0x…`, `foreign` or `crate = path`"),
             ("\"a\", base = 1, base = 2", "`base` is given twice"),
+            ("\"a\", foreign, foreign", "`foreign` is given twice"),
             ("\"a\", crate = x, crate = y", "`crate` is given twice"),
             ("\"a\", base = x", "expected an address of at most 64 bits"),
             ("\"a\", base = 0x1_0000_0000_0000_0000", "expected an address of at most 64 bits"),

@@ -78,7 +78,7 @@ fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
 
 /// What the file header and the program headers must not say.
 fn headers(object: &Object<'_>, faults: &mut Faults) {
-    if object.entry != 0 {
+    if object.architecture.code_address(object.entry) != 0 {
         faults.add(|| Fault::Entry { address: object.entry });
     }
     if object.names().is_empty() {

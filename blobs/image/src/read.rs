@@ -180,6 +180,11 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         faults.add(|| Fault::FileType { found });
         return None;
     }
+    if architecture == Architecture::Mips && header.e_flags(endian).0 & elf::EF_MIPS_ABI2.0 != 0 {
+        let found = "of the N32 ABI (EF_MIPS_ABI2)";
+        faults.add(|| Fault::Identification { architecture: architecture.name(), found });
+        return None;
+    }
     if header.e_version(endian) != u32::from(elf::EV_CURRENT.0) {
         faults.add(|| Fault::Malformed {
             what: "ELF header".to_owned(),
@@ -190,7 +195,7 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
     let sections = or_fault(header.sections(endian, data), "section header table", faults);
     let segments: Vec<_> =
         headers.unwrap_or_default().iter().map(|h| program_header::<Elf>(h, endian, data)).collect();
-    let dynamic = dynamic::read::<Elf>(endian, &segments, faults);
+    let dynamic = dynamic::read::<Elf>(architecture, endian, &segments, faults);
     Some(Object {
         architecture,
         entry: header.e_entry(endian).into(),
