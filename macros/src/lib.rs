@@ -27,6 +27,8 @@
 //! ```
 //!
 //! Two constants that are equal, or equal to a fixed name, are an error.
+//!
+#![doc = include_str!("../docs/messages.md")]
 #![forbid(unsafe_code)]
 
 mod check;
@@ -115,6 +117,10 @@ use proc_macro::TokenStream;
 ///
 /// `Imports` has a field of the type `Remote<…>` for each of them. What is known only when the blob is loaded does not
 /// go with `base = …`.
+///
+/// # Mistakes
+///
+/// All are shown at once, each at its token: [every message](https://docs.rs/pie_blob_macros) with an example.
 #[proc_macro]
 pub fn pie_blob(input: TokenStream) -> TokenStream {
     expand::pie_blob(input.into(), &find::Environment::of_rustc()).into()

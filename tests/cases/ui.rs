@@ -6,6 +6,9 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/gallery.rs"]
+mod gallery;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -66,8 +69,45 @@ fn objects() -> Vec<(String, OsString)> {
         objects.push((variable(name), Path::new("/proc/self/cwd").join(file).into()));
     };
     put("odd", b"bl\xf6b.po", &sound);
+    put("elsewhere", b"elsewhere.po", &elsewhere(sound.clone()));
     put("faulty", b"faulty.po", &faulty(sound));
     objects
+}
+
+/// The object as it would be for AArch64: it has no relocations, and what its code says is not looked at.
+fn elsewhere(mut object: Vec<u8>) -> Vec<u8> {
+    const MACHINE: usize = 18;
+    const EM_AARCH64: u8 = 183;
+    object[MACHINE] = EM_AARCH64;
+    object
+}
+
+/// Every entry of the table has its file, and the page of messages shows each with what the compiler makes of it.
+#[test]
+fn every_message_is_on_its_page() {
+    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+    let mut page =
+        "# What the macro says\n\nEach message where it is shown, as the project's tests hold it.\n"
+            .to_owned();
+    for entry in gallery::entries("Message", include_str!("../../macros/src/messages.rs")) {
+        let (_, name) = entry.split_once("::").unwrap();
+        let mut file = String::new();
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() && !file.is_empty() {
+                file.push('_');
+            }
+            file.push(letter.to_ascii_lowercase());
+        }
+        let read = |path: PathBuf| {
+            std::fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("{entry}: {}: {error}", path.display()))
+        };
+        let source = read(ui.join(&file).with_extension("rs"));
+        let source = source.trim_end().trim_end_matches("fn main() {}").trim_end();
+        let said = read(ui.join(&file).with_extension("stderr"));
+        page += &format!("\n## `{name}`\n\n```text\n{source}\n```\n\n```text\n{}\n```\n", said.trim_end());
+    }
+    gallery::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../macros/docs/messages.md"), &page);
 }
 
 /// Writable code, and an entry that is not at 0.

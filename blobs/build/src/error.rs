@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 /// Why there is no object.
+#[doc = concat!("\n", include_str!("../docs/errors.md"))]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // That is how tests fail.
 
 mod common;
+#[path = "../../../tests/cases/support/gallery.rs"]
+mod gallery;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -15,8 +17,32 @@ const EXPORT: &str = "#define EXPORT __attribute__((visibility(\"default\")))\n"
 #[track_caller]
 fn says(error: &Error, parts: &[&str]) {
     let message = error.to_string();
+    heard(error);
     for part in parts {
         assert!(message.contains(part), "`{part}` is missing:\n{message}");
+    }
+}
+
+#[test]
+fn every_error_is_on_its_page() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    let table = ("Error", include_str!("../src/error.rs"));
+    gallery::hold(&page, "What is said of sources that cannot become an object", &[table], &[]);
+}
+
+/// Writes an error down for the page of all of them.
+fn heard(error: &Error) {
+    let message = error.to_string();
+    // What a tool said stands indented below our own words, and differs from machine to machine.
+    let own = match error {
+        Error::Compile { .. } | Error::Link { .. } | Error::Several(_) => {
+            message.lines().filter(|line| !line.starts_with("  ")).collect::<Vec<_>>().join("\n")
+        }
+        _ => message,
+    };
+    gallery::heard(&format!("Error::{}", gallery::enumerator(error)), &own);
+    if let Error::Several(errors) = error {
+        errors.iter().for_each(heard);
     }
 }
 

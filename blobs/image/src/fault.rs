@@ -5,6 +5,7 @@ use std::fmt;
 /// One reason why an object cannot become an image.
 ///
 /// Its `Display` is one line that names the place and says what to do.
+#[doc = concat!("\n", include_str!("../docs/faults.md"))]
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {

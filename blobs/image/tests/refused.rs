@@ -3,6 +3,8 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../../../tests/cases/support/gallery.rs"]
+mod gallery;
 mod support;
 
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
@@ -25,11 +27,34 @@ fn refuse_with(source: &str, script: &str, flags: &[&str], expected: &[&str]) {
 fn expect(object: &[u8], expected: &[&str], context: &str) {
     let message = match Image::parse(object, &Limits::default()) {
         Ok(image) => panic!("accepted ({context}):\n{image}"),
-        Err(faults) => faults.to_string(),
+        Err(faults) => {
+            faults.iter().for_each(heard);
+            faults.to_string()
+        }
     };
     for part in expected {
         assert!(message.contains(part), "{context}: no `{part}` in:\n{message}");
     }
+}
+
+/// Writes a fault down for the page of all of them.
+fn heard(fault: &Fault) {
+    let entry = match fault {
+        Fault::Segment { problem, .. } => format!("SegmentFault::{}", gallery::enumerator(problem)),
+        Fault::Relocation { problem, .. } => format!("RelocationFault::{}", gallery::enumerator(problem)),
+        Fault::Symbol { problem, .. } => format!("SymbolFault::{}", gallery::enumerator(problem)),
+        _ => format!("Fault::{}", gallery::enumerator(fault)),
+    };
+    gallery::heard(&entry, &fault.to_string());
+}
+
+#[test]
+fn every_fault_is_on_its_page() {
+    let source = include_str!("../src/fault.rs");
+    let tables = ["Fault", "SegmentFault", "RelocationFault", "SymbolFault"].map(|table| (table, source));
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
+    let nested = ["Fault::Segment", "Fault::Relocation", "Fault::Symbol"];
+    gallery::hold(&page, "What is said of objects that cannot become an image", &tables, &nested);
 }
 
 /// A good object, for damaging: its bytes and where its program headers are.
@@ -491,6 +516,7 @@ fn faults_are_data() {
 fn more_imports_than_numbers() {
     // An object that wants so many would take a gigabyte.
     let fault = Fault::TooManyImports { count: (1 << 24) + 1, limit: 1 << 24 };
+    heard(&fault);
     let message = fault.to_string();
     assert!(message.contains("16777217 symbols from its host and 16777216 are allowed"), "{message}");
 }
