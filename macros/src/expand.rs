@@ -308,15 +308,15 @@ impl Expansion<'_> {
             let message = Message::Size { name, size }.to_string();
             quote_spanned! {span=>
                 #(#module_cfgs)* #(#cfgs)*
-                const _: () = if ::core::mem::size_of::<#what>() as u64 != #size { ::core::panic!("{}", #message) };
+                const _: () = if ::core::mem::size_of::<#what>() as ::core::primitive::u64 != #size { ::core::panic!("{}", #message) };
             }
         });
         Some(quote_spanned! {span=>
             #size
             #(#module_cfgs)* #(#cfgs)*
             const _: () = {
-                let align = ::core::mem::align_of::<#what>() as u64;
-                if (#offset as u64) % align != 0 || #align % align != 0 { ::core::panic!("{}", #alignment) }
+                let align = ::core::mem::align_of::<#what>() as ::core::primitive::u64;
+                if (#offset as ::core::primitive::u64) % align != 0 || #align % align != 0 { ::core::panic!("{}", #alignment) }
             };
         })
     }

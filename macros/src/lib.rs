@@ -35,6 +35,8 @@ mod check;
 mod declare;
 mod expand;
 mod find;
+#[cfg(test)]
+mod golden;
 mod imports;
 mod messages;
 mod parse;

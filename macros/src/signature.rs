@@ -183,7 +183,7 @@ impl Checked<'_, '_> {
         let cfgs = &self.cfgs;
         self.assertions.extend(quote_spanned! {span=>
             #(#cfgs)*
-            const _: () = if ::core::mem::size_of::<#declared>() as u64 != #size { ::core::panic!("{}", #message) };
+            const _: () = if ::core::mem::size_of::<#declared>() as ::core::primitive::u64 != #size { ::core::panic!("{}", #message) };
         });
     }
 
@@ -207,7 +207,7 @@ impl Checked<'_, '_> {
             let of = quote!(::core::mem::offset_of!(#declared, #field));
             self.assertions.extend(quote_spanned! {span=>
                 #(#cfgs)*
-                const _: () = if #of as u64 != #offset { ::core::panic!("{}", #message) };
+                const _: () = if #of as ::core::primitive::u64 != #offset { ::core::panic!("{}", #message) };
             });
         }
     }
@@ -328,9 +328,9 @@ mod tests {
     fn the_compiler_is_asked_for_what_it_knows() {
         let (expansion, _) = expanded("#[layout(flags)] fn start(a: Alias, b: *mut m::Misc) -> c_int;");
         for expected in [
-            "size_of :: < Alias > () as u64 != 4u64",
-            "size_of :: < m :: Misc > () as u64 != 16u64",
-            "offset_of ! (m :: Misc , flags) as u64 != 8u64",
+            "size_of :: < Alias > () as :: core :: primitive :: u64 != 4u64",
+            "size_of :: < m :: Misc > () as :: core :: primitive :: u64 != 16u64",
+            "offset_of ! (m :: Misc , flags) as :: core :: primitive :: u64 != 8u64",
         ] {
             assert!(expansion.contains(expected), "{expected}: {expansion}");
         }

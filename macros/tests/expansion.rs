@@ -56,12 +56,16 @@ struct Package {
 
 impl Package {
     fn new(name: &str) -> Self {
+        Self::of_edition(name, "2024")
+    }
+
+    fn of_edition(name: &str, edition: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(folder.join("src")).unwrap();
         std::fs::create_dir_all(folder.join("blobs")).unwrap();
         let house = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let manifest = format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[dependencies]\n\
+            "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\n[dependencies]\n\
              pie_blob = {{ path = \"{0}/runtime\" }}\npie_blob_macros = {{ path = \"{0}/macros\" }}\n[workspace]\n",
             house.display()
         );
@@ -238,6 +242,77 @@ fn expansions_compile_and_are_right() {
         }
         "#,
     );
+}
+
+/// Shadows in scope, other macros around, an older edition, the examples of a library's documentation.
+#[test]
+fn expansions_compile_wherever_they_stand() {
+    let source = r#"
+        #![deny(warnings)]
+        #![allow(non_camel_case_types, dead_code)]
+        //! ```
+        //! struct Local(u64);
+        //! pie_blob_macros::pie_blob! {
+        //!     mod misc = "misc";
+        //!     unsafe extern "C" { fn dump_misc(local: *const Local) -> i32; static calls: Local; }
+        //! }
+        //! assert_ne!(misc::DUMP_MISC.get(), 0);
+        //! ```
+        macro_rules! embed {
+            ($module:ident = $name:literal, $export:ident($($parameter:ident: $type:ty),*) -> $result:ty; $static:ty) => {
+                pie_blob_macros::pie_blob! {
+                    mod $module = $name;
+                    unsafe extern "C" { fn $export($($parameter: $type),*) -> $result; static calls: $static; }
+                }
+            };
+        }
+        mod shadowed {
+            struct u8; struct u32; struct u64; struct Option; struct Result; enum None {} struct Some; struct str;
+            mod core {} mod std {}
+            type number = ::std::primitive::u64;
+            pie_blob_macros::pie_blob! {
+                pub mod misc = "misc";
+                unsafe extern "C" { fn dump_misc(out: *mut number); static calls: number; }
+            }
+            embed!(again = "misc", dump_misc(out: *mut number) -> number; number);
+            pub fn same() -> bool { misc::DUMP_MISC.get() == again::DUMP_MISC.get() }
+        }
+        fn main() {
+            embed!(inner = "misc", dump_misc(a: u64, b: *const [u8; 2]) -> i32; u64);
+            assert!(shadowed::same());
+            assert_ne!(inner::DUMP_MISC.get(), 0);
+        }
+    "#;
+    for (name, edition) in [("expansion_2021", "2021"), ("expansion_2024", "2024")] {
+        let package = Package::of_edition(name, edition);
+        package.runs(source);
+        std::fs::write(
+            package.folder.join("src/lib.rs"),
+            source.replace("fn main()", "/// Tried.\npub fn tried()"),
+        )
+        .unwrap();
+        let tested = package.cargo("test", source);
+        let said = String::from_utf8_lossy(&tested.stdout);
+        let errors = String::from_utf8_lossy(&tested.stderr);
+        assert!(tested.status.success() && said.contains("1 passed"), "{edition}: {said}\n{errors}");
+        std::fs::remove_file(package.folder.join("src/lib.rs")).unwrap();
+    }
+}
+
+#[test]
+fn the_documentation_shows_where_everything_lies() {
+    let package = Package::new("expansion_documented");
+    let source = "//! Documented.\npie_blob_macros::pie_blob! {\n/// A blob.\npub mod misc = \"misc\";\n\
+                  unsafe extern \"C\" { fn dump_misc(); }\n}";
+    std::fs::write(package.folder.join("src/lib.rs"), source).unwrap();
+    let documented = package.cargo("doc", "fn main() {}");
+    assert!(documented.status.success(), "{}", String::from_utf8_lossy(&documented.stderr));
+    let page =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages/doc/expansion_documented/misc/index.html");
+    let page = std::fs::read_to_string(page).unwrap();
+    for shown in ["A blob.", "<table>", "segment R-X", "segment RW-", "DUMP_MISC", "0x1000"] {
+        assert!(page.contains(shown), "{shown}");
+    }
 }
 
 #[test]
