@@ -226,7 +226,7 @@ impl Blob {
         symbols::refuse_unsuitable(&compiled.inputs)?;
         let exports = symbols::exports(&self.name, &self.exports, &compiled.inputs)?;
         let linked = link::link(self, &context, &compiled, &exports)?;
-        let verified = verify::verify(&linked.object, context.architecture(), &exports)?;
+        let verified = verify::verify(&linked.object, &context.architecture, &exports)?;
         verify::imports(&linked.object, &verified.image, &self.imports)?;
         for warning in &linked.warnings {
             directives.warning(warning);
@@ -241,7 +241,7 @@ impl Blob {
         let (_, base) = context::places(&self.said)?;
         let object = base.join(object);
         let target = self.said.target()?;
-        let verified = verify::verify(&object, context::architecture(&target), &self.exports)?;
+        let verified = verify::verify(&object, &context::architecture(&target)?, &self.exports)?;
         verify::imports(&object, &verified.image, &self.imports)?;
         Ok(Built { inputs: vec![object.clone()], object, image: verified.image })
     }
