@@ -10,8 +10,8 @@ use proptest::prelude::*;
 pub(crate) const WORD: u8 = 1;
 
 /// How a word is relocated that the base is added to: by its kind, width and byte order.
-pub(crate) const WORDS: [(u8, usize, bool); 4] =
-    [(WORD, 8, true), (3, 4, true), (5, 8, false), (7, 4, false)];
+pub(crate) const WORDS: [(u8, usize, bool); 6] =
+    [(WORD, 8, true), (3, 4, true), (5, 8, false), (7, 4, false), (9, 2, true), (10, 1, true)];
 
 /// What a blob is made from.
 #[derive(Clone, Debug)]
@@ -110,6 +110,7 @@ pub(crate) fn embedded(image: &Image) -> &'static Blob {
         relocs: packed(relocs),
         size: image.size(),
         align: image.align(),
+        narrow: Some((image.narrow().last, image.narrow().first_high)),
         ..NOTHING
     })))
 }
@@ -146,6 +147,7 @@ const NOTHING: Parts = Parts {
     stack: None,
     packed: false,
     base: None,
+    narrow: None,
     done: None,
     panic: None,
 };
