@@ -56,7 +56,9 @@ pub(crate) fn expand(
 }
 
 fn image(invocation: &Invocation, object: &Object, report: &mut Report) -> Option<Image> {
-    Image::parse(&object.data, &Limits::default())
+    let limits = Limits::default();
+    let limits = invocation.options.abs32.map_or(limits, |abs32| limits.with_abs32(abs32));
+    Image::parse(&object.data, &limits)
         .map_err(|faults| {
             let message = Message::Faults { path: object.path.clone(), faults: faults.to_string() };
             report.add(&invocation.name, message);
@@ -205,6 +207,14 @@ impl Expansion<'_> {
             quote!((#start, #end))
         }));
         let base = option(self.invocation.options.base.as_ref().map(|(base, _)| quote!(#base)));
+        // The bytes at a fixed base have been looked at already.
+        let narrow = image.narrow();
+        let restricted =
+            narrow != pie_blob_image::Narrow::default() && self.invocation.options.base.is_none();
+        let narrow = option(restricted.then(|| {
+            let (last, first_high) = (narrow.last, narrow.first_high);
+            quote!((#last, #first_high))
+        }));
         let own = |name| {
             option(image.symbol(name).map(pie_blob_image::Symbol::offset).map(|offset| quote!(#offset)))
         };
@@ -225,6 +235,7 @@ impl Expansion<'_> {
                 stack: #stack,
                 packed: #packed,
                 base: #base,
+                narrow: #narrow,
                 done: #done,
                 panic: #panic,
             })

@@ -71,6 +71,8 @@ use proc_macro::TokenStream;
 /// your build script; `-` in the name becomes `_`), `$OUT_DIR/<name>.po`, `blobs/<name>.po` in your crate. A
 /// name with a `/` in it is a path, relative to your crate. Your crate is compiled again when the file changes.
 ///
+/// It is linked (a static-PIE), or for x86-64 and i386 relocatable: what `ld -r` writes, and compel's `.po`.
+///
 /// # What it expands to
 ///
 /// | in the module | is |
@@ -85,6 +87,9 @@ use proc_macro::TokenStream;
 /// They follow the name: `pie_blob!("parasite", base = 0x8000)`, `mod parasite = "parasite", crate = ::mine;`.
 ///
 /// - `base = 0x8000` relocates while compiling, for code at a fixed address: `RELOCS` is empty.
+/// - `abs32 = checked` accepts absolute words that are narrower than an address (of 32 bits for x86-64, and of 16 and 8),
+///   as relocatable objects with boot code or an entry for 32 bits have them: `load` then refuses every base at which one
+///   would not hold its value. `abs32 = truncate` cuts them off: for code that is known never to run there.
 /// - `foreign` says that the blob may be for another instruction set than your crate: it is loaded for another machine,
 ///   and neither mapped nor injected here.
 /// - `crate = path` names the runtime crate where it is re-exported.

@@ -9,6 +9,7 @@ pub(crate) enum Message {
     UnknownOption,
     RepeatedOption { option: &'static str },
     BaseValue,
+    Abs32Value,
     ModuleName { name: String },
     EmptyName,
     SecondBlock,
@@ -82,9 +83,13 @@ const MOST_SHOWN: usize = 16;
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownOption => f.write_str("expected an option: `base = 0x…`, `foreign` or `crate = path`"),
+            Self::UnknownOption => f.write_str("expected an option: `base = 0x…`, `abs32 = …`, `foreign` or `crate = path`"),
             Self::RepeatedOption { option } => write!(f, "`{option}` is given twice: remove one"),
             Self::BaseValue => f.write_str("expected an address of at most 64 bits, such as `base = 0x8000`"),
+            Self::Abs32Value => f.write_str(
+                "expected `abs32 = checked` or `abs32 = truncate`: what becomes of absolute words that are narrower than an \
+                 address",
+            ),
             Self::ModuleName { name } => write!(
                 f,
                 "`{name}` is not the name of a module: write `pie_blob! {{ mod some_name = \"…\"; }}` to give it one"

@@ -3,13 +3,15 @@
 //! ```text
 //! invocation := STRING options
 //!             | attributes visibility "mod" IDENT "=" STRING options ";" { block | imports }
-//! options    := { "," ( "base" "=" INTEGER | "crate" "=" PATH | "foreign" ) } [ "," ]
+//! options    := { "," option } [ "," ]
+//! option     := "base" "=" INTEGER | "abs32" "=" ( "checked" | "truncate" ) | "foreign" | "crate" "=" PATH
 //! block      := "unsafe" "extern" "\"C\"" "{" { fn ";" | static ";" } "}"
 //! imports    := "imports" "{" { fn ";" | static ";" } "}"
 //! ```
 //!
 //! At most one of each.
 
+use pie_blob_image::Abs32;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser as _};
@@ -40,6 +42,8 @@ pub(crate) struct Invocation {
 pub(crate) struct Options {
     /// The address to relocate for, and where it is written.
     pub(crate) base: Option<(u64, LitInt)>,
+    /// What becomes of absolute words that are narrower than an address.
+    pub(crate) abs32: Option<Abs32>,
     /// The blob may be for another instruction set than the crate.
     pub(crate) foreign: bool,
     runtime: Option<Path>,
@@ -150,6 +154,11 @@ fn options(input: ParseStream<'_>, report: &mut Report) -> syn::Result<Options> 
                 }
                 continue;
             }
+            Some(option) if option == "abs32" => {
+                input.parse::<Token![=]>()?;
+                abs32(&option, input, &mut options, report)?;
+                continue;
+            }
             Some(other) => return Err(syn::Error::new(other.span(), Message::UnknownOption)),
             None => return Err(input.error(Message::UnknownOption)),
         };
@@ -163,6 +172,28 @@ fn options(input: ParseStream<'_>, report: &mut Report) -> syn::Result<Options> 
         }
     }
     Ok(options)
+}
+
+/// The value of `abs32`.
+fn abs32(
+    option: &Ident,
+    input: ParseStream<'_>,
+    options: &mut Options,
+    report: &mut Report,
+) -> syn::Result<()> {
+    let value: Ident = input.parse().map_err(|error| syn::Error::new(error.span(), Message::Abs32Value))?;
+    let value = match value.to_string().as_str() {
+        "checked" => Abs32::Checked,
+        "truncate" => Abs32::Truncate,
+        _ => {
+            report.add(value, Message::Abs32Value);
+            return Ok(());
+        }
+    };
+    if options.abs32.replace(value).is_some() {
+        report.add(option, Message::RepeatedOption { option: "abs32" });
+    }
+    Ok(())
 }
 
 /// The module that a blob's name gives: for a path, the file's name without its extension.
@@ -221,6 +252,9 @@ mod tests {
     fn options_follow_the_name() {
         let short = parsed("\"a\", base = 0x8000, crate = ::my::pie_blob");
         assert_eq!(short.options.base.as_ref().map(|base| base.0), Some(0x8000));
+        assert_eq!(short.options.abs32, None);
+        assert_eq!(parsed("\"a\", abs32 = checked, base = 1").options.abs32, Some(Abs32::Checked));
+        assert_eq!(parsed("\"a\", abs32 = truncate").options.abs32, Some(Abs32::Truncate));
         assert_eq!(short.options.runtime(true).to_string(), ":: my :: pie_blob");
         let declared =
             parsed("/// D\npub mod b = \"a\", base = 4096, crate = self::x; unsafe extern \"C\" { fn f(); }");
@@ -240,7 +274,13 @@ mod tests {
         for (source, expected) in [
             ("", "expected"),
             ("\"a\" \"b\"", "unexpected token"),
-            ("\"a\", colour = 3", "expected an option: `base = 0x…`, `foreign` or `crate = path`"),
+            (
+                "\"a\", colour = 3",
+                "expected an option: `base = 0x…`, `abs32 = …`, `foreign` or `crate = path`",
+            ),
+            ("\"a\", abs32 = 3", "expected `abs32 = checked` or `abs32 = truncate`"),
+            ("\"a\", abs32 = cut", "expected `abs32 = checked` or `abs32 = truncate`"),
+            ("\"a\", abs32 = checked, abs32 = checked", "`abs32` is given twice"),
             ("\"a\", base = 1, base = 2", "`base` is given twice"),
             ("\"a\", foreign, foreign", "`foreign` is given twice"),
             ("\"a\", crate = x, crate = y", "`crate` is given twice"),

@@ -98,6 +98,15 @@ impl Package {
         self.object(&std::fs::read_to_string(blobs.join("c.s")).unwrap());
     }
 
+    /// Makes a relocatable `blobs/misc.po`.
+    fn relocatable_object(&self, assembly: &str) {
+        let blobs = self.folder.join("blobs");
+        std::fs::write(blobs.join("blob.s"), assembly).unwrap();
+        let mut cc = Command::new("cc");
+        cc.current_dir(&blobs).args(["-c", "blob.s", "-o", "misc.po"]);
+        assert!(cc.status().unwrap().success());
+    }
+
     fn link(&self, assembly: &str, kind: &str) {
         let blobs = self.folder.join("blobs");
         std::fs::write(blobs.join("blob.ld"), SCRIPT).unwrap();
@@ -381,6 +390,50 @@ fn imports_are_supplied() {
     package.fails(
         "pie_blob_macros::pie_blob! {\nmod misc = \"misc\";\nimports {\nfn getemv();\nfn environ();\n}\n}\nfn main() {}",
         &["is it `getenv`?", "src/main.rs:4:4", "the blob wants `getenv`", "src/main.rs:3:1"],
+    );
+}
+
+#[test]
+fn narrow_words_of_relocatable_objects() {
+    let package = Package::new("expansion_narrow");
+    package.relocatable_object(
+        ".globl start\nstart: mov $start, %eax\n mov table@GOTPCREL(%rip), %rax\n ret\n\
+         .data\n.globl table\ntable: .quad start\n .word 7\n",
+    );
+    let source = |option: &str, checks: &str| {
+        format!(
+            "pie_blob_macros::pie_blob! {{\n    mod misc = \"misc\"{option};\n    unsafe extern \"C\" {{ fn start() -> i32; }}\n}}\n\
+             fn load(base: u64) -> Result<Vec<u8>, pie_blob::LoadError> {{\n    let _ = misc::START;\n    \
+             let mut image = vec![0xa5; misc::BLOB.size() as usize];\n    \
+             misc::BLOB.load(&mut image, base).map(|()| image)\n}}\nfn main() {{\n{checks}\n}}\n"
+        )
+    };
+    package.fails(&source("", ""), &["R_X86_64_32 at 0x1 in .text", "the option `abs32`, as `checked`"]);
+    package.runs(&source(
+        ", abs32 = checked",
+        "let image = load(0x7fff_f000).unwrap();\n\
+         assert_eq!(image[1..5], [0, 0xf0, 0xff, 0x7f]);\n\
+         assert_eq!(image[0x1000..0x1008], 0x7fff_f000_u64.to_le_bytes());\n\
+         assert!(load(0xffff_f000).is_ok());\n\
+         let base = 0x1_0000_0000;\n\
+         assert_eq!(load(base), Err(pie_blob::LoadError::Narrow { base, last: 0xffff_ffff }));",
+    ));
+    package.runs(&source(
+        ", abs32 = truncate",
+        "let image = load(0x1234_5678_9000).unwrap();\n\
+         assert_eq!(image[1..5], [0, 0x90, 0x78, 0x56]);\n\
+         assert_eq!(image[0x1000..0x1008], 0x1234_5678_9000_u64.to_le_bytes());",
+    ));
+    package.runs(&source(
+        ", abs32 = checked, base = 0x8000",
+        "assert_eq!(load(0x8000).unwrap()[1..5], [0, 0x80, 0, 0]);\nassert!(load(0x9000).is_err());",
+    ));
+    package.fails(
+        &source(", abs32 = checked, base = 0x1_0000_0000", ""),
+        &[
+            "at the base 0x100000000 a word narrower than an address would not hold its value",
+            "choose another base",
+        ],
     );
 }
 

@@ -129,6 +129,9 @@ pub struct Parts {
     pub packed: bool,
     /// The address that the bytes were relocated for while compiling.
     pub base: Option<u64>,
+    /// The last of the low bases and the first of the high ones at which words narrower than an address hold their values;
+    /// `None` where every base will do.
+    pub narrow: Option<(u64, u64)>,
     /// `__pie_blob_done`: where the code stands when a call has ended.
     pub done: Option<u32>,
     /// `__pie_blob_panic`: where a panic leaves its message.
@@ -228,6 +231,11 @@ impl Blob {
     #[must_use]
     pub const fn fixed_base(&self) -> Option<u64> {
         self.0.base
+    }
+
+    /// The bases at which words narrower than an address hold their values.
+    pub(crate) const fn narrow(&self) -> Option<(u64, u64)> {
+        self.0.narrow
     }
 
     /// Whether the offset was made for this blob and lies in its image.

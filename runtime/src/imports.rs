@@ -31,7 +31,7 @@ impl Supply for () {
 /// # static BLOB: Importing<Imports> = Importing::__new(pie_blob::__private::blob(pie_blob::__private::Parts {
 /// #     name: "word", id: 1, architecture: Architecture::X86_64, bytes: BYTES.as_slice(),
 /// #     relocs: Reloc::slice(b"\0\0\0\0\x02\0\0\0"), imports: &["errno"],
-/// #     size: 8, align: 8, segments: &[], exports: &[], stack: None, packed: false, base: None,
+/// #     size: 8, align: 8, segments: &[], exports: &[], stack: None, packed: false, base: None, narrow: None,
 /// #     done: None, panic: None }));
 /// let mut image = [0; 8];
 /// BLOB.with(Imports { errno: pie_blob::Remote::new(0x1000) }).load(&mut image, 0).unwrap();

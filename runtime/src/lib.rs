@@ -12,7 +12,7 @@
 //! static RELOCS: &[Reloc] = Reloc::slice(b"\0\0\0\0\x01\0\0\0");
 //! # static BLOB: pie_blob::Blob = pie_blob::__private::blob(pie_blob::__private::Parts {
 //! #     name: "word", id: 1, architecture: pie_blob::Architecture::X86_64, bytes: BYTES.as_slice(), relocs: RELOCS,
-//! #     imports: &[], size: 8, align: 8, segments: &[], exports: &[], stack: None, packed: false, base: None,
+//! #     imports: &[], size: 8, align: 8, segments: &[], exports: &[], stack: None, packed: false, base: None, narrow: None,
 //! #     done: None, panic: None });
 //!
 //! let mut image = [0; 8];

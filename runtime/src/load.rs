@@ -7,7 +7,8 @@ use core::fmt;
 
 use crate::imports::Supply;
 use crate::reloc::{
-    IMPORT32_BE, IMPORT32_LE, IMPORT64_BE, IMPORT64_LE, WORD32_BE, WORD32_LE, WORD64_BE, WORD64_LE,
+    IMPORT32_BE, IMPORT32_LE, IMPORT64_BE, IMPORT64_LE, WORD8, WORD16_LE, WORD32_BE, WORD32_LE, WORD64_BE,
+    WORD64_LE,
 };
 use crate::{Blob, Reloc};
 
@@ -47,6 +48,13 @@ pub enum LoadError {
         /// The only base it can stand at.
         fixed: u64,
     },
+    /// A word that is narrower than an address would not hold its value (`abs32 = checked` in the macro).
+    Narrow {
+        /// The base asked for.
+        base: u64,
+        /// The last base, counted from 0, at which every word holds its value.
+        last: u64,
+    },
     /// The blob wants a symbol from its host that was not supplied.
     MissingImport {
         /// The symbol; empty where the blob does not name it.
@@ -84,6 +92,11 @@ impl fmt::Display for LoadError {
                     "the blob was relocated for {fixed:#x} while compiling and cannot stand at {base:#x}"
                 )
             }
+            Self::Narrow { base, last } => write!(
+                f,
+                "at the base {base:#x} a word narrower than an address would not hold its value; the last base for it is \
+                 {last:#x}"
+            ),
             Self::MissingImport { name } => {
                 write!(f, "the blob wants `{name}` from its host, and it was not supplied")
             }
@@ -190,6 +203,11 @@ impl Blob {
         if last.is_none_or(|last| last > self.architecture().last_address()) {
             return Err(LoadError::OutOfAddressSpace { base, size: self.size() });
         }
+        if let Some((last, first_high)) = self.narrow() {
+            if base > last && (base < first_high || first_high == u64::MAX) {
+                return Err(LoadError::Narrow { base, last });
+            }
+        }
         let size = usize::try_from(self.size()).map_err(|_| too_small)?;
         let image = dst.get_mut(..size).ok_or(too_small)?;
         image.split_at_mut_checked(self.bytes().len()).ok_or(too_small)
@@ -230,7 +248,7 @@ fn apply_other(
     import: impl Fn(u32) -> Result<u64, LoadError>,
 ) -> Result<Option<()>, LoadError> {
     let added = match reloc.kind() {
-        WORD64_LE | WORD32_LE | WORD64_BE | WORD32_BE => delta,
+        WORD64_LE | WORD32_LE | WORD64_BE | WORD32_BE | WORD16_LE | WORD8 => delta,
         IMPORT64_LE | IMPORT32_LE | IMPORT64_BE | IMPORT32_BE => import(reloc.import())?,
         _ => return Err(LoadError::Malformed { offset: reloc.offset() }),
     };
@@ -246,7 +264,18 @@ fn apply_other(
         WORD64_BE | IMPORT64_BE => {
             word(image, reloc).map(|word| *word = u64::from_be_bytes(*word).wrapping_add(added).to_be_bytes())
         }
-        _ => word(image, reloc).map(|word| *word = u32::from_be_bytes(*word).wrapping_add(low).to_be_bytes()),
+        WORD32_BE | IMPORT32_BE => {
+            word(image, reloc).map(|word| *word = u32::from_be_bytes(*word).wrapping_add(low).to_be_bytes())
+        }
+        // Narrower than an address: at the bases that `split` lets pass nothing is cut off, unless that was asked for.
+        WORD16_LE => word(image, reloc).map(|word| {
+            let [a, b, ..] = low.to_le_bytes();
+            *word = u16::from_le_bytes(*word).wrapping_add(u16::from_le_bytes([a, b])).to_le_bytes();
+        }),
+        _ => word::<1>(image, reloc).map(|[byte]| {
+            let [a, ..] = low.to_le_bytes();
+            *byte = byte.wrapping_add(a);
+        }),
     })
 }
 

@@ -205,7 +205,7 @@ impl Mapped {
     /// ```no_run
     /// # static BLOB: pie_blob::Blob = pie_blob::__private::blob(pie_blob::__private::Parts {
     /// #     name: "", id: 0, architecture: pie_blob::Architecture::X86_64, bytes: &[], relocs: &[], imports: &[],
-    /// #     size: 0, align: 1, segments: &[], exports: &[], stack: None, packed: false, base: None, done: None,
+    /// #     size: 0, align: 1, segments: &[], exports: &[], stack: None, packed: false, base: None, narrow: None, done: None,
     /// #     panic: None });
     /// # const PING: pie_blob::Offset<unsafe extern "C" fn() -> i32> = pie_blob::Offset::__new(0, 0);
     /// let mapped = BLOB.map()?;

@@ -25,6 +25,10 @@ pub(crate) const IMPORT64_BE: u8 = 6;
 pub(crate) const WORD32_BE: u8 = 7;
 /// Adds the address of an import to a big-endian 32-bit word.
 pub(crate) const IMPORT32_BE: u8 = 8;
+/// Adds the base to a little-endian 16-bit word (`R_X86_64_16`).
+pub(crate) const WORD16_LE: u8 = 9;
+/// Adds the base to a byte (`R_X86_64_8`).
+pub(crate) const WORD8: u8 = 10;
 
 impl Reloc {
     /// Reads a packed list as the macro writes it; bytes behind the last whole relocation are left out.

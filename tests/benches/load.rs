@@ -75,6 +75,7 @@ impl Image {
             stack: None,
             packed: false,
             base: None,
+            narrow: None,
             done: None,
             panic: None,
         })));

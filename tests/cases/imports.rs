@@ -99,6 +99,7 @@ fn embed(image: &Image) -> Supplied<Wanted> {
         stack: None,
         packed: false,
         base: None,
+        narrow: None,
         done: None,
         panic: None,
     }))));

@@ -99,6 +99,13 @@ proptest! {
         if let Some(base) = sketch.last_base().checked_add(sketch.align) {
             refused(blob, room, base, LoadError::OutOfAddressSpace { base, size })?;
         }
+        let last = base >> 1 & !(sketch.align - 1);
+        let narrow = pie_blob::__private::Parts { narrow: Some((last, u64::MAX)), ..*blob.__parts() };
+        let narrow: &'static Blob = Box::leak(Box::new(pie_blob::__private::blob(narrow)));
+        if base > last {
+            refused(narrow, room, base, LoadError::Narrow { base, last })?;
+        }
+        prop_assert!(loaded(narrow, last) == sketch.expected(last), "the last base is allowed");
         let fixed = Sketch { fixed: Some(base), relocs: Vec::new(), ..sketch };
         let other = base ^ fixed.align;
         refused(fixed.blob(), room, other, LoadError::FixedBase { base: other, fixed: base })?;

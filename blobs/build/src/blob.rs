@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use pie_blob_image::Image;
+use pie_blob_image::{Abs32, Image};
 
 use crate::context::{self, Context, Said};
 use crate::directives::{Directives, print_error};
@@ -35,6 +35,7 @@ pub struct Blob {
     pub(crate) imports: Vec<String>,
     pub(crate) stack: Option<u64>,
     pub(crate) packed: bool,
+    abs32: Option<Abs32>,
     pub(crate) opt_level: String,
     pub(crate) directives: bool,
 }
@@ -64,6 +65,7 @@ impl Blob {
             imports: Vec::new(),
             stack: None,
             packed: false,
+            abs32: None,
             opt_level: "s".to_owned(),
             directives: true,
         }
@@ -132,6 +134,14 @@ impl Blob {
     /// an MMU.
     pub fn packed(mut self, yes: bool) -> Self {
         self.packed = yes;
+        self
+    }
+
+    /// Accepts absolute words that are narrower than an address in an object that was built some other way (by
+    /// `PIE_BLOB_PREBUILT_<name>`): of relocatable ones with boot code, or with an entry for 32 bits. The macro has to be told
+    /// the same, by `abs32 = …`. No linker leaves any in what is compiled here.
+    pub fn abs32(mut self, abs32: Abs32) -> Self {
+        self.abs32 = Some(abs32);
         self
     }
 
@@ -226,7 +236,7 @@ impl Blob {
         symbols::refuse_unsuitable(&compiled.inputs)?;
         let exports = symbols::exports(&self.name, &self.exports, &compiled.inputs)?;
         let linked = link::link(self, &context, &compiled, &exports)?;
-        let verified = verify::verify(&linked.object, context.architecture(), &exports)?;
+        let verified = verify::verify(&linked.object, &context.architecture, &exports, self.abs32)?;
         verify::imports(&linked.object, &verified.image, &self.imports)?;
         for warning in &linked.warnings {
             directives.warning(warning);
@@ -241,7 +251,7 @@ impl Blob {
         let (_, base) = context::places(&self.said)?;
         let object = base.join(object);
         let target = self.said.target()?;
-        let verified = verify::verify(&object, context::architecture(&target), &self.exports)?;
+        let verified = verify::verify(&object, &context::architecture(&target)?, &self.exports, self.abs32)?;
         verify::imports(&object, &verified.image, &self.imports)?;
         Ok(Built { inputs: vec![object.clone()], object, image: verified.image })
     }

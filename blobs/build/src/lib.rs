@@ -36,7 +36,7 @@
 //! | variable | means |
 //! |---|---|
 //! | `PIE_BLOB_LINKER` | the linker: a path, or a name on `PATH`. Otherwise the toolchain's `ld.lld`, then `ld.lld`, then GNU `ld` |
-//! | `PIE_BLOB_PREBUILT_<name>` | an object that is verified and used instead of building one (`-` in a name becomes `_`) |
+//! | `PIE_BLOB_PREBUILT_<name>` | an object that is verified and used instead of building one (`-` in a name becomes `_`): linked, or relocatable for x86-64 and i386 |
 //! | `CC`, `CFLAGS`, … | as every crate that uses `cc` understands them |
 //!
 //! # What is tracked
@@ -57,3 +57,4 @@ mod verify;
 
 pub use blob::{Blob, Built};
 pub use error::{Error, MissingExport};
+pub use pie_blob_image::Abs32;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use object::read::{Object as _, ObjectSection as _, SectionFlags};
-use pie_blob_image::{Image, Limits, nearest};
+use pie_blob_image::{Abs32, Image, Limits, nearest};
 
 use crate::Error;
 
@@ -15,15 +15,19 @@ pub(crate) struct Verified {
     pub(crate) image: Image,
 }
 
-/// Reads the object at `path`, and everything that is wrong with it. `kept` must be defined in it.
+/// Reads the object at `path`, and everything that is wrong with it. `kept` must be defined in it; `abs32` says whether absolute
+/// words may be narrower than an address.
 pub(crate) fn verify<'a>(
     path: &Path,
     architecture: &str,
     kept: impl IntoIterator<Item = &'a String>,
+    abs32: Option<Abs32>,
 ) -> Result<Verified, Error> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let mut reasons = thread_local(&bytes);
-    let image = match Image::parse(&bytes, &Limits::default()) {
+    let limits = Limits::default();
+    let limits = abs32.map_or(limits, |abs32| limits.with_abs32(abs32));
+    let image = match Image::parse(&bytes, &limits) {
         Ok(image) => image,
         Err(faults) => {
             reasons.extend(faults.iter().map(ToString::to_string));

@@ -79,6 +79,10 @@ impl<'data> Information<'data> {
             (Endianness::Big, RunTimeEndian::Big)
         };
         let header = elf::FileHeader64::<Endianness>::parse(object).ok()?;
+        // In a relocatable object every address and every name is still to be relocated.
+        if header.e_type(order) == elf::ET_REL {
+            return None;
+        }
         let sections = header.sections(order, object).ok()?;
         let section = |id: gimli::SectionId| {
             let Some((_, section)) = sections.section_by_name(order, id.name().as_bytes()) else {

@@ -35,6 +35,20 @@ pub enum Fault {
         /// Its name or number.
         found: String,
     },
+    /// A relocatable object of an architecture of which linked objects alone are read.
+    Relocatable {
+        /// The architecture.
+        architecture: &'static str,
+    },
+    /// No section of a relocatable object takes any memory.
+    Empty,
+    /// Something is wrong with an allocated section of a relocatable object.
+    Section {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: SectionFault,
+    },
     /// `e_entry` is not 0.
     Entry {
         /// The entry's address.
@@ -133,6 +147,23 @@ pub enum Fault {
     },
 }
 
+/// What is wrong with an allocated section of a relocatable object.
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SectionFault {
+    /// It is writable and executable.
+    WritableCode,
+    /// It is thread-local.
+    ThreadLocal,
+    /// Its bytes are compressed.
+    Compressed,
+    /// Its alignment is no power of two.
+    Alignment {
+        /// `sh_addralign`.
+        align: u64,
+    },
+}
+
 /// What is wrong with a `PT_LOAD`.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -177,8 +208,31 @@ pub enum SegmentFault {
 pub enum RelocationFault {
     /// Its symbol is not defined.
     Undefined,
-    /// Its symbol does not exist in the dynamic symbol table.
+    /// Its symbol does not exist in the symbol table.
     NoSymbol,
+    /// Its type is none that is read in relocatable objects.
+    Unknown,
+    /// Its word is too narrow for an address, and nobody has said that such words are wanted.
+    Abs32,
+    /// What it calculates does not fit its field.
+    OutOfRange {
+        /// The value.
+        value: i64,
+    },
+    /// It is a distance to what does not move with the image, so that it differs with the base.
+    Distance,
+    /// Its symbol lies in a section that is no part of the image.
+    Unallocated {
+        /// The section's name.
+        section: String,
+    },
+    /// Its field does not lie in the section that it relocates.
+    OutsideSection,
+    /// Its field's place is not a multiple of what its type asks for.
+    Misaligned {
+        /// What its type asks for.
+        align: u8,
+    },
     /// It asks for a resolver to run.
     Ifunc,
     /// It belongs to thread-local storage.
@@ -250,16 +304,19 @@ impl fmt::Display for Fault {
                 write!(f, "an object for {architecture} cannot be {found}: compile and link it for {architecture}")
             }
             Self::FileType { found } => match found.as_str() {
-                "ET_REL" => f.write_str(
-                    "this is a relocatable object (ET_REL, the output of `as`, `cc -c` or `ld -r`), which is not \
-                     read yet: link it with `ld -pie --no-dynamic-linker -z norelro -z text -T blob.ld`",
-                ),
                 "ET_EXEC" => f.write_str(
                     "this is an executable for a fixed address (ET_EXEC), its relocations are gone: compile with \
                      `-fPIE` and link with `-pie --no-dynamic-linker`",
                 ),
                 found => write!(f, "the file type is {found} and not ET_DYN: link with `-pie --no-dynamic-linker`"),
             },
+            Self::Relocatable { architecture } => write!(
+                f,
+                "this is a relocatable object (ET_REL) for {architecture}, of which linked objects alone are read: link it \
+                 with `ld -pie --no-dynamic-linker -z norelro -z text -T blob.ld`"
+            ),
+            Self::Empty => f.write_str("no section takes any memory (SHF_ALLOC): the object holds no code and no data"),
+            Self::Section { name, problem } => write!(f, "the section {name} {problem}"),
             Self::Entry { address } => write!(
                 f,
                 "the entry lies at {address:#x} and not at 0: place its section first in the linker script, at address 0"
@@ -339,6 +396,23 @@ impl fmt::Display for Fault {
     }
 }
 
+impl fmt::Display for SectionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WritableCode => f.write_str(
+                "is writable and executable: separate code from data, or define `__pie_blob_packed` where there is no MMU",
+            ),
+            Self::ThreadLocal => {
+                f.write_str("is thread-local, and the blob has no thread pointer: use ordinary statics")
+            }
+            Self::Compressed => f.write_str("is compressed (SHF_COMPRESSED) and part of the image: build it again without"),
+            Self::Alignment { align } => {
+                write!(f, "has the alignment {align:#x}, which is no power of two: the file is damaged, build it again")
+            }
+        }
+    }
+}
+
 impl fmt::Display for SegmentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -376,7 +450,31 @@ impl fmt::Display for RelocationFault {
             Self::Undefined => f.write_str(
                 "undefined symbol: define it in the blob's sources, link what defines it, or declare it weak and test it",
             ),
-            Self::NoSymbol => f.write_str("the dynamic symbol table has no such symbol, the object is damaged: link again"),
+            Self::NoSymbol => f.write_str("the symbol table has no such symbol, the object is damaged: link again"),
+            Self::Unknown => f.write_str(
+                "this type is not read in relocatable objects: link the object with `ld -pie --no-dynamic-linker -z text`",
+            ),
+            Self::Abs32 => f.write_str(
+                "the word is too narrow for every base: compile with `-fPIE`, or allow it with the option `abs32`, as \
+                 `checked` (bases where it does not fit are refused) or `truncate` (for code that never runs there)",
+            ),
+            Self::OutOfRange { value } => write!(
+                f,
+                "the value {value} does not fit the field: bring the symbol nearer, or use a wider type (another code model)"
+            ),
+            Self::Distance => f.write_str(
+                "the distance to what does not move with the blob differs with its base: take the address from the GOT \
+                 (compile with `-fPIC`), or define the symbol in the blob",
+            ),
+            Self::Unallocated { section } => write!(
+                f,
+                "its symbol lies in {section}, which takes no memory (no SHF_ALLOC) and is no part of the blob: place it \
+                 in an allocated section"
+            ),
+            Self::OutsideSection => f.write_str("the field lies outside of its section, the object is damaged: build it again"),
+            Self::Misaligned { align } => {
+                write!(f, "the field's place is no multiple of {align}, the object is damaged: build it again")
+            }
             Self::Ifunc => f.write_str(
                 "an IFUNC, whose resolver nobody would run: use the plain function (build without `ifunc`/`target_clones`)",
             ),

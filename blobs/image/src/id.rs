@@ -1,6 +1,7 @@
 //! The number that tells a blob from every other.
 
 use crate::image::{Image, Permissions};
+use crate::narrow::Narrow;
 
 impl Image {
     /// A hash (64 bits) of everything that decides the image's behaviour: tells blobs apart.
@@ -25,6 +26,10 @@ impl Image {
             if let Some(import) = relocation.kind.import() {
                 hash.bytes(&import.to_le_bytes());
             }
+        }
+        if self.narrow != Narrow::default() {
+            hash.number(self.narrow.last);
+            hash.number(self.narrow.first_high);
         }
         // With their number, so that an import is never taken for the export behind it.
         hash.bytes(&self.imports.len().to_le_bytes());

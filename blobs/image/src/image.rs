@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::narrow::Narrow;
 use crate::{Architecture, word};
 
 /// Names that begin so are the project's own and never exports.
@@ -21,6 +22,7 @@ pub struct Image {
     pub(crate) segments: Vec<Segment>,
     pub(crate) stack: Option<Range<u64>>,
     pub(crate) relocations: Vec<Relocation>,
+    pub(crate) narrow: Narrow,
     /// By name; a relocation refers to one by its place here.
     pub(crate) imports: Vec<Import>,
     /// By offset, then by name.
@@ -28,6 +30,27 @@ pub struct Image {
     /// By name, then by offset.
     pub(crate) symbols: Vec<Symbol>,
     pub(crate) packed: bool,
+    pub(crate) dropped: Vec<Dropped>,
+}
+
+/// A section of the object that is no part of the image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dropped {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) reason: DroppedReason,
+}
+
+/// Why a section is no part of the image.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DroppedReason {
+    /// It takes no memory (no `SHF_ALLOC`): debugging information, comments.
+    NotAllocated,
+    /// It relocates a section that takes no memory.
+    RelocatesDropped,
+    /// It lies at or behind `__pie_blob_end`: only the reader needs it.
+    BehindEnd,
 }
 
 /// What may be done with the pages of a segment.
@@ -94,6 +117,10 @@ pub enum RelocationKind {
         /// As of [`Import64`](Self::Import64).
         import: u32,
     },
+    /// Add the base to a little-endian word of 16 bits.
+    Relative16,
+    /// Add the base to a byte.
+    Relative8,
 }
 
 /// A symbol that the blob wants from outside: the host must supply its address.
@@ -147,6 +174,13 @@ pub enum BaseError {
         base: u64,
         /// The size of the image.
         size: u64,
+    },
+    /// A word that is narrower than an address would not hold its value ([`Abs32::Checked`](crate::Abs32::Checked)).
+    Narrow {
+        /// The base asked for.
+        base: u64,
+        /// The last base, counted from 0, at which every word holds its value.
+        last: u64,
     },
     /// The base is not all that the image needs: it has imports.
     Imports {
@@ -223,6 +257,19 @@ impl Image {
         self.packed
     }
 
+    /// The bases at which every word that is narrower than an address holds its value; every base where there is none,
+    /// or where they may be [cut off](crate::Abs32::Truncate).
+    #[must_use]
+    pub fn narrow(&self) -> Narrow {
+        self.narrow
+    }
+
+    /// The sections of the object that are no part of the image, in the order of their headers.
+    #[must_use]
+    pub fn dropped(&self) -> &[Dropped] {
+        &self.dropped
+    }
+
     /// The export of that name.
     #[must_use]
     pub fn export(&self, name: &str) -> Option<&Symbol> {
@@ -264,6 +311,9 @@ impl Image {
         let last = base.checked_add(self.size.saturating_sub(1));
         if last.is_none_or(|last| last > self.architecture.last_address()) {
             return Err(BaseError::AddressSpace { base, size: self.size });
+        }
+        if !self.narrow.allows(base) {
+            return Err(BaseError::Narrow { base, last: self.narrow.last });
         }
         if !self.imports.is_empty() {
             let names = self.imports.iter().map(|import| import.name.clone()).collect();
@@ -312,6 +362,8 @@ impl RelocationKind {
             Self::Import64Be { .. } => 6,
             Self::Relative32Be => 7,
             Self::Import32Be { .. } => 8,
+            Self::Relative16 => 9,
+            Self::Relative8 => 10,
         }
     }
 
@@ -321,6 +373,8 @@ impl RelocationKind {
         match self {
             Self::Relative64 | Self::Import64 { .. } | Self::Relative64Be | Self::Import64Be { .. } => 8,
             Self::Relative32 | Self::Import32 { .. } | Self::Relative32Be | Self::Import32Be { .. } => 4,
+            Self::Relative16 => 2,
+            Self::Relative8 => 1,
         }
     }
 
@@ -328,7 +382,12 @@ impl RelocationKind {
     #[must_use]
     pub fn little_endian(self) -> bool {
         match self {
-            Self::Relative64 | Self::Import64 { .. } | Self::Relative32 | Self::Import32 { .. } => true,
+            Self::Relative64
+            | Self::Import64 { .. }
+            | Self::Relative32
+            | Self::Import32 { .. }
+            | Self::Relative16
+            | Self::Relative8 => true,
             Self::Relative64Be | Self::Import64Be { .. } | Self::Relative32Be | Self::Import32Be { .. } => {
                 false
             }
@@ -343,8 +402,48 @@ impl RelocationKind {
             | Self::Import32 { import }
             | Self::Import64Be { import }
             | Self::Import32Be { import } => Some(import),
-            Self::Relative64 | Self::Relative32 | Self::Relative64Be | Self::Relative32Be => None,
+            Self::Relative64
+            | Self::Relative32
+            | Self::Relative64Be
+            | Self::Relative32Be
+            | Self::Relative16
+            | Self::Relative8 => None,
         }
+    }
+
+    /// How the base is added to a little-endian word of fewer than 64 bits.
+    pub(crate) fn narrow(width: u8) -> Option<Self> {
+        [Self::Relative32, Self::Relative16, Self::Relative8].into_iter().find(|kind| kind.width() == width)
+    }
+}
+
+impl Dropped {
+    /// The section's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Why it is no part of the image.
+    #[must_use]
+    pub fn reason(&self) -> DroppedReason {
+        self.reason
+    }
+}
+
+impl fmt::Display for DroppedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAllocated => "takes no memory",
+            Self::RelocatesDropped => "relocates what takes no memory",
+            Self::BehindEnd => "lies behind the image, for the reader alone",
+        })
     }
 }
 
@@ -407,6 +506,8 @@ impl fmt::Display for RelocationKind {
             Self::Import64Be { .. } => "Import64Be",
             Self::Relative32Be => "Relative32Be",
             Self::Import32Be { .. } => "Import32Be",
+            Self::Relative16 => "Relative16",
+            Self::Relative8 => "Relative8",
         };
         f.write_str(name)?;
         self.import().map_or(Ok(()), |import| write!(f, " {import}"))
@@ -422,6 +523,10 @@ impl fmt::Display for BaseError {
             Self::AddressSpace { base, size } => {
                 write!(f, "{size} bytes at {base:#x} reach past the last address")
             }
+            Self::Narrow { base, last } => write!(
+                f,
+                "at the base {base:#x} a word narrower than an address would not hold its value, beyond {last:#x} it does not"
+            ),
             Self::Imports { names } => {
                 f.write_str("the image needs more than a base, it wants from its host:")?;
                 names.iter().try_for_each(|name| write!(f, " `{name}`"))
@@ -449,6 +554,7 @@ mod tests {
             segments: Vec::new(),
             stack: None,
             relocations: vec![Relocation { offset: 0, kind: RelocationKind::Relative64 }],
+            narrow: Narrow::default(),
             imports: Vec::new(),
             exports: Vec::new(),
             symbols: vec![
@@ -459,6 +565,7 @@ mod tests {
                 symbol("c", 8, Binding::Local),
             ],
             packed: true,
+            dropped: Vec::new(),
         }
     }
 

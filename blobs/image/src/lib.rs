@@ -45,9 +45,11 @@ mod faults;
 mod id;
 mod image;
 mod layout;
+mod narrow;
 mod nearest;
 mod parse;
 mod read;
+mod relocatable;
 mod relocate;
 mod symbols;
 mod types;
@@ -56,10 +58,12 @@ mod word;
 pub use architecture::Architecture;
 pub use describe::describe;
 pub use description::{Class, Described, Description, Member, Parameter, Structure, Value};
-pub use fault::{Fault, RelocationFault, SegmentFault, SymbolFault};
+pub use fault::{Fault, RelocationFault, SectionFault, SegmentFault, SymbolFault};
 pub use faults::Faults;
 pub use image::{
-    BaseError, Binding, Image, Import, Permissions, Relocation, RelocationKind, Segment, Symbol, SymbolKind,
+    BaseError, Binding, Dropped, DroppedReason, Image, Import, Permissions, Relocation, RelocationKind,
+    Segment, Symbol, SymbolKind,
 };
+pub use narrow::{Abs32, Narrow};
 pub use nearest::nearest;
 pub use parse::Limits;

@@ -4,9 +4,11 @@ use object::elf;
 
 use crate::fault::Fault;
 use crate::faults::Faults;
-use crate::image::Image;
+use crate::image::{Dropped, DroppedReason, Image};
 use crate::layout::{Layout, Marks, layout};
-use crate::read::{Object, text};
+use crate::narrow::{Abs32, Narrow};
+use crate::read::{Object, Section, text};
+use crate::relocatable;
 use crate::relocate::relocate;
 use crate::symbols;
 
@@ -16,12 +18,14 @@ use crate::symbols;
 pub struct Limits {
     /// The most bytes that the image may take in memory. Beyond 4 GiB it has no effect: offsets have 32 bits.
     pub image_size: u64,
+    /// Whether a relocatable object may have absolute words that are narrower than an address, and what becomes of them.
+    pub abs32: Option<Abs32>,
 }
 
 impl Default for Limits {
-    /// 256 MiB.
+    /// 256 MiB, and no narrow words.
     fn default() -> Self {
-        Self { image_size: 256 << 20 }
+        Self { image_size: 256 << 20, abs32: None }
     }
 }
 
@@ -30,6 +34,12 @@ impl Limits {
     #[must_use]
     pub fn with_image_size(self, image_size: u64) -> Self {
         Self { image_size, ..self }
+    }
+
+    /// Absolute words that are narrower than an address are accepted.
+    #[must_use]
+    pub fn with_abs32(self, abs32: Abs32) -> Self {
+        Self { abs32: Some(abs32), ..self }
     }
 }
 
@@ -51,7 +61,13 @@ impl Image {
 }
 
 fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
-    let object = Object::read(data, faults)?;
+    let mut object = Object::read(data, faults)?;
+    if object.architecture.code_address(object.entry) != 0 {
+        faults.add(|| Fault::Entry { address: object.entry });
+    }
+    if let Some(relocatable) = object.relocatable.take() {
+        return relocatable::link(object, relocatable, limits, faults);
+    }
     let marks = symbols::marks(&object);
     headers(&object, faults);
     let mut layout = layout(&object, &marks, limits.image_size.min(u64::from(u32::MAX)), faults)?;
@@ -69,18 +85,43 @@ fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
         segments,
         stack,
         relocations,
+        narrow: Narrow::default(),
         imports,
         exports,
         symbols,
         packed,
+        dropped: dropped(&object, marks.end, &[]),
     })
+}
+
+/// What of the object is not in its image. `relocates` says which section a relocation section is for.
+pub(crate) fn dropped(object: &Object<'_>, end: Option<u64>, relocates: &[Option<usize>]) -> Vec<Dropped> {
+    let allocated = |section: &Section<'_>| section.flags.0 & elf::SHF_ALLOC.0 != 0;
+    let sections = object.sections.iter().enumerate().filter(|(_, section)| section.size > 0);
+    let dropped = sections.filter_map(|(number, section)| {
+        let relocated =
+            relocates.get(number).copied().flatten().and_then(|target| object.sections.get(target));
+        let reason = match (section.kind, relocated) {
+            _ if allocated(section) => {
+                end.filter(|&end| section.address >= end).map(|_| DroppedReason::BehindEnd)?
+            }
+            (_, Some(relocated)) if allocated(relocated) => return None,
+            (_, Some(_)) => DroppedReason::RelocatesDropped,
+            (
+                elf::SHT_NULL | elf::SHT_SYMTAB | elf::SHT_STRTAB | elf::SHT_SYMTAB_SHNDX | elf::SHT_GROUP,
+                _,
+            ) => {
+                return None;
+            }
+            _ => DroppedReason::NotAllocated,
+        };
+        Some(Dropped { name: text(section.name), size: section.size, reason })
+    });
+    dropped.collect()
 }
 
 /// What the file header and the program headers must not say.
 fn headers(object: &Object<'_>, faults: &mut Faults) {
-    if object.architecture.code_address(object.entry) != 0 {
-        faults.add(|| Fault::Entry { address: object.entry });
-    }
     if object.names().is_empty() {
         faults.add(|| Fault::NoSymbols);
     }

@@ -9,6 +9,7 @@ use crate::Architecture;
 use crate::dynamic::{self, Dynamic};
 use crate::fault::Fault;
 use crate::faults::Faults;
+use crate::relocatable::{self, Relocatable};
 
 /// An ELF object, decoded. Whatever could not be read is missing and has left a fault.
 pub(crate) struct Object<'data> {
@@ -21,6 +22,8 @@ pub(crate) struct Object<'data> {
     /// `.dynsym`, the table that relocations refer to.
     pub(crate) dynamic_symbols: Vec<ElfSymbol<'data>>,
     pub(crate) dynamic: Dynamic,
+    /// What only a relocatable object has.
+    pub(crate) relocatable: Option<Relocatable<'data>>,
 }
 
 /// An entry of the program header table.
@@ -175,7 +178,12 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         return None;
     };
     let file_type = header.e_type(endian);
-    if file_type != elf::ET_DYN {
+    let relocatable = file_type == elf::ET_REL;
+    if relocatable && !relocatable::is_read(architecture) {
+        faults.add(|| Fault::Relocatable { architecture: architecture.name() });
+        return None;
+    }
+    if !relocatable && file_type != elf::ET_DYN {
         let found = file_type.name().map_or_else(|| format!("{:#x}", file_type.0), str::to_owned);
         faults.add(|| Fault::FileType { found });
         return None;
@@ -191,20 +199,30 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
             problem: "e_version is not EV_CURRENT",
         });
     }
-    let headers = or_fault(header.program_headers(endian, data).map(Some), "program header table", faults);
     let sections = or_fault(header.sections(endian, data), "section header table", faults);
-    let segments: Vec<_> =
-        headers.unwrap_or_default().iter().map(|h| program_header::<Elf>(h, endian, data)).collect();
-    let dynamic = dynamic::read::<Elf>(architecture, endian, &segments, faults);
-    Some(Object {
+    let symbols = |kind, what, faults: &mut Faults| symbols(&sections, endian, data, kind, what, faults);
+    let mut object = Object {
         architecture,
         entry: header.e_entry(endian).into(),
-        symbols: symbols(&sections, endian, data, elf::SHT_SYMTAB, ".symtab", faults),
-        dynamic_symbols: symbols(&sections, endian, data, elf::SHT_DYNSYM, ".dynsym", faults),
+        symbols: symbols(elf::SHT_SYMTAB, ".symtab", faults),
+        dynamic_symbols: Vec::new(),
         sections: section_headers(&sections, endian, faults),
-        segments,
-        dynamic,
-    })
+        segments: Vec::new(),
+        dynamic: Dynamic::default(),
+        relocatable: None,
+    };
+    // A relocatable object has no program headers, and what may be called so means nothing.
+    if relocatable {
+        let read = relocatable::read(&sections, &object.sections, endian, data, faults);
+        object.relocatable = Some(read);
+        return Some(object);
+    }
+    let headers = or_fault(header.program_headers(endian, data).map(Some), "program header table", faults);
+    let headers = headers.unwrap_or_default().iter();
+    object.segments = headers.map(|header| program_header::<Elf>(header, endian, data)).collect();
+    object.dynamic = dynamic::read::<Elf>(architecture, endian, &object.segments, faults);
+    object.dynamic_symbols = symbols(elf::SHT_DYNSYM, ".dynsym", faults);
+    Some(object)
 }
 
 fn endianness(architecture: Architecture) -> Endianness {

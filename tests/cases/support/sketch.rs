@@ -10,8 +10,8 @@ use proptest::prelude::*;
 pub(crate) const WORD: u8 = 1;
 
 /// How a word is relocated that the base is added to: by its kind, width and byte order.
-pub(crate) const WORDS: [(u8, usize, bool); 4] =
-    [(WORD, 8, true), (3, 4, true), (5, 8, false), (7, 4, false)];
+pub(crate) const WORDS: [(u8, usize, bool); 6] =
+    [(WORD, 8, true), (3, 4, true), (5, 8, false), (7, 4, false), (9, 2, true), (10, 1, true)];
 
 /// What a blob is made from.
 #[derive(Clone, Debug)]
@@ -105,12 +105,32 @@ pub(crate) fn embedded(image: &Image) -> &'static Blob {
     let relocs = image.relocations().iter().map(|reloc| (reloc.offset(), reloc.kind().code()));
     let bytes = image.bytes().to_vec().leak();
     Box::leak(Box::new(blob(Parts {
+        architecture: architecture(image),
         bytes,
         relocs: packed(relocs),
         size: image.size(),
         align: image.align(),
+        narrow: Some((image.narrow().last, image.narrow().first_high)),
         ..NOTHING
     })))
+}
+
+/// The runtime's name for what the image is for.
+fn architecture(image: &Image) -> Architecture {
+    use pie_blob_image::Architecture as Found;
+    match image.architecture() {
+        Found::X86_64 => Architecture::X86_64,
+        Found::X86 => Architecture::X86,
+        Found::Aarch64 => Architecture::Aarch64,
+        Found::Arm => Architecture::Arm,
+        Found::Riscv64 => Architecture::Riscv64,
+        Found::S390x => Architecture::S390x,
+        Found::PowerPc64 => Architecture::PowerPc64,
+        Found::Mips64 => Architecture::Mips64,
+        Found::Mips => Architecture::Mips,
+        Found::LoongArch64 => Architecture::LoongArch64,
+        other => unreachable!("{other:?} is read and not loaded"),
+    }
 }
 
 const NOTHING: Parts = Parts {
@@ -127,6 +147,7 @@ const NOTHING: Parts = Parts {
     stack: None,
     packed: false,
     base: None,
+    narrow: None,
     done: None,
     panic: None,
 };

@@ -56,7 +56,7 @@ impl Bench {
     /// Assembles a source to a relocatable object.
     pub fn assemble(&self, source: &str) -> PathBuf {
         let path = self.folder.path().join("source.s");
-        std::fs::write(&path, source).unwrap();
+        std::fs::write(&path, format!("{source}\n")).unwrap();
         let object = self.folder.path().join("source.o");
         let status = Command::new("cc").arg("-c").arg(&path).arg("-o").arg(&object).status().unwrap();
         assert!(status.success(), "cc failed");
@@ -210,4 +210,50 @@ unaligned:
 zeroed:
     .zero 16
     .size zeroed, 16
+"#;
+
+/// A relocatable object with a bit of everything.
+pub const RELOCATABLE: &str = r#"
+    .text
+    .globl start
+    .type start, @function
+start:
+    lea table(%rip), %rax
+    mov dump_misc@GOTPCREL(%rip), %rcx
+    pushq zeroed@GOTPCREL(%rip)
+    call dump_misc
+    ret
+    .size start, . - start
+    .globl dump_misc
+    .type dump_misc, @function
+dump_misc:
+    ret
+    .size dump_misc, . - dump_misc
+
+    .data
+    .balign 8
+    .globl table
+    .type table, @object
+table:
+    .quad dump_misc, zeroed + 8, shared, table
+    .size table, . - table
+    .byte 1
+
+    .bss
+    .balign 8
+    .globl zeroed
+    .type zeroed, @object
+zeroed:
+    .zero 16
+    .size zeroed, 16
+
+    .section .rodata, "a"
+constant:
+    .quad 7, constant - .
+
+    .comm shared, 40, 16
+
+    .section .debug_mine, "", @progbits
+    .long 1
+    .quad start
 "#;

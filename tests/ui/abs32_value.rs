@@ -1,0 +1,5 @@
+// What becomes of narrow words, misspelled.
+
+pie_blob::pie_blob!("sound", abs32 = cheked);
+
+fn main() {}
