@@ -6,7 +6,11 @@
     missing_docs,
     unreachable_pub,
     dead_code,
-    reason = "the expansions are kept as they are, not as a crate has them"
+    private_interfaces,
+    non_camel_case_types,
+    clippy::doc_markdown,
+    clippy::undocumented_unsafe_blocks,
+    reason = "the expansions stand here without the hygiene that hides them from lints"
 )]
 
 use pie_blob::{Code, LoadError, Offset, Remote};
