@@ -348,11 +348,15 @@ impl Expansion<'_> {
 
     /// The macro does not see the target; the expansion does.
     fn architecture(&self) -> TokenStream {
+        if self.invocation.options.foreign {
+            return TokenStream::new();
+        }
         let architecture = self.image.architecture().name();
+        let order = if self.image.architecture().little_endian() { "little" } else { "big" };
         let message = Message::Architecture { name: self.invocation.name.value(), architecture }.to_string();
         let span = Span::call_site().located_at(self.invocation.name.span());
         quote_spanned! {span=>
-            #[cfg(not(target_arch = #architecture))]
+            #[cfg(not(all(target_arch = #architecture, target_endian = #order)))]
             ::core::compile_error!(#message);
         }
     }
@@ -399,10 +403,10 @@ mod tests {
     fn a_base_relocates_while_compiling() {
         let object = ".globl start\n start: ret\n .data\n .balign 8\n .quad start + 1";
         let (plain, _) = expand_with_object(object, &|path| format!("mod a = {path:?};"));
-        assert!(
-            plain.contains("# [cfg (not (target_arch = \"x86_64\"))] :: core :: compile_error !"),
-            "{plain}"
-        );
+        let refused = "# [cfg (not (all (target_arch = \"x86_64\" , target_endian = \"little\")))] :: core :: compile_error !";
+        assert!(plain.contains(refused), "{plain}");
+        let (foreign, _) = expand_with_object(object, &|path| format!("mod a = {path:?}, foreign;"));
+        assert!(!foreign.contains("compile_error"), "{foreign}");
         assert!(plain.contains("Reloc :: slice (b\"\\0\\x10\\0\\0\\x01\\0\\0\\0\")"), "{plain}");
         let (fixed, _) = expand_with_object(object, &|path| format!("mod a = {path:?}, base = 0x8000;"));
         assert!(fixed.contains("Reloc :: slice (b\"\")"), "{fixed}");

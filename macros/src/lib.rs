@@ -86,6 +86,8 @@ use proc_macro::TokenStream;
 /// - `abs32 = checked` accepts absolute words that are narrower than an address (of 32 bits for x86-64, and of 16 and 8),
 ///   as relocatable objects with boot code or an entry for 32 bits have them: `load` then refuses every base at which one
 ///   would not hold its value. `abs32 = truncate` cuts them off: for code that is known never to run there.
+/// - `foreign` says that the blob may be for another instruction set than your crate: it is loaded for another machine,
+///   and neither mapped nor injected here.
 /// - `crate = path` names the runtime crate where it is re-exported.
 ///
 /// # Declared items

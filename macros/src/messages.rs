@@ -83,7 +83,7 @@ const MOST_SHOWN: usize = 16;
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownOption => f.write_str("expected an option: `base = 0x…`, `abs32 = …` or `crate = path`"),
+            Self::UnknownOption => f.write_str("expected an option: `base = 0x…`, `abs32 = …`, `foreign` or `crate = path`"),
             Self::RepeatedOption { option } => write!(f, "`{option}` is given twice: remove one"),
             Self::BaseValue => f.write_str("expected an address of at most 64 bits, such as `base = 0x8000`"),
             Self::Abs32Value => f.write_str(
@@ -251,7 +251,7 @@ impl fmt::Display for Message {
                 "`{name}` lies at offset {offset:#x} of an image aligned to {align:#x}, too little for the type's alignment: align it in the blob"
             ),
             Self::Architecture { name, architecture } => {
-                write!(f, "the blob `{name}` is for {architecture} and this crate is not: build the object for this target")
+                write!(f, "the blob `{name}` is for {architecture} and this crate is not: build the object for this target, or say `foreign` if the blob is to run on another machine")
             }
         }
     }

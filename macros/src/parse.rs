@@ -3,7 +3,8 @@
 //! ```text
 //! invocation := STRING options
 //!             | attributes visibility "mod" IDENT "=" STRING options ";" { block | imports }
-//! options    := { "," ( "base" "=" INTEGER | "abs32" "=" ( "checked" | "truncate" ) | "crate" "=" PATH ) } [ "," ]
+//! options    := { "," option } [ "," ]
+//! option     := "base" "=" INTEGER | "abs32" "=" ( "checked" | "truncate" ) | "foreign" | "crate" "=" PATH
 //! block      := "unsafe" "extern" "\"C\"" "{" { fn ";" | static ";" } "}"
 //! imports    := "imports" "{" { fn ";" | static ";" } "}"
 //! ```
@@ -43,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) base: Option<(u64, LitInt)>,
     /// What becomes of absolute words that are narrower than an address.
     pub(crate) abs32: Option<Abs32>,
+    /// The blob may be for another instruction set than the crate.
+    pub(crate) foreign: bool,
     runtime: Option<Path>,
 }
 
@@ -148,6 +151,12 @@ fn options(input: ParseStream<'_>, report: &mut Report) -> syn::Result<Options> 
             Some(option) if option == "abs32" => {
                 input.parse::<Token![=]>()?;
                 abs32(&option, input, &mut options, report)?;
+                continue;
+            }
+            Some(option) if option == "foreign" => {
+                if std::mem::replace(&mut options.foreign, true) {
+                    report.add(option, Message::RepeatedOption { option: "foreign" });
+                }
                 continue;
             }
             Some(other) => return Err(syn::Error::new(other.span(), Message::UnknownOption)),
@@ -265,11 +274,15 @@ mod tests {
         for (source, expected) in [
             ("", "expected"),
             ("\"a\" \"b\"", "unexpected token"),
-            ("\"a\", colour = 3", "expected an option: `base = 0x…`, `abs32 = …` or `crate = path`"),
+            (
+                "\"a\", colour = 3",
+                "expected an option: `base = 0x…`, `abs32 = …`, `foreign` or `crate = path`",
+            ),
             ("\"a\", abs32 = 3", "expected `abs32 = checked` or `abs32 = truncate`"),
             ("\"a\", abs32 = cut", "expected `abs32 = checked` or `abs32 = truncate`"),
             ("\"a\", abs32 = checked, abs32 = checked", "`abs32` is given twice"),
             ("\"a\", base = 1, base = 2", "`base` is given twice"),
+            ("\"a\", foreign, foreign", "`foreign` is given twice"),
             ("\"a\", crate = x, crate = y", "`crate` is given twice"),
             ("\"a\", base = x", "expected an address of at most 64 bits"),
             ("\"a\", base = 0x1_0000_0000_0000_0000", "expected an address of at most 64 bits"),

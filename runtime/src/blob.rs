@@ -12,14 +12,36 @@ pub enum Architecture {
     X86_64,
     /// i386 and its successors, little-endian, 32-bit words.
     X86,
+    /// AArch64, little-endian, 64-bit words.
+    Aarch64,
+    /// 32-bit ARM and Thumb, little-endian. The offset of a Thumb function has bit 0 set, as its address must.
+    Arm,
+    /// RISC-V, little-endian, 64-bit words.
+    Riscv64,
+    /// z/Architecture, big-endian, 64-bit words.
+    S390x,
+    /// PowerPC, little-endian, 64-bit words, ABI version 2: a function is called with its address in `r12`.
+    PowerPc64,
+    /// MIPS, little-endian, 64-bit words (N64): a function is called with its address in `t9`.
+    Mips64,
+    /// MIPS, little-endian, 32-bit words (O32): a function is called with its address in `t9`.
+    Mips,
+    /// LoongArch, little-endian, 64-bit words.
+    LoongArch64,
 }
 
 impl Architecture {
     /// The address of the last byte of memory that its code can name.
     pub(crate) const fn last_address(self) -> u64 {
         match self {
-            Self::X86_64 => u64::MAX,
-            Self::X86 => u32::MAX as u64,
+            Self::X86 | Self::Arm | Self::Mips => u32::MAX as u64,
+            Self::X86_64
+            | Self::Aarch64
+            | Self::Riscv64
+            | Self::S390x
+            | Self::PowerPc64
+            | Self::Mips64
+            | Self::LoongArch64 => u64::MAX,
         }
     }
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use crate::imports::Supply;
-use crate::{Blob, LoadError, Loadable, Offset, Permissions, Supplied};
+use crate::{Architecture, Blob, LoadError, Loadable, Offset, Permissions, Supplied};
 
 /// Why a blob cannot be mapped, or an offset not be used with a mapping.
 #[non_exhaustive]
@@ -140,7 +140,7 @@ fn map(loadable: &impl Loadable, at: Option<u64>) -> Result<Mapped, MapError> {
     if blob.is_packed() {
         return Err(MapError::Packed);
     }
-    if !cfg!(target_arch = "x86_64") {
+    if !cfg!(target_arch = "x86_64") || blob.architecture() != Architecture::X86_64 {
         return Err(MapError::Foreign);
     }
     let failed =

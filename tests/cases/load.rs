@@ -185,6 +185,16 @@ fn the_last_base_of_a_narrow_architecture() {
     assert_eq!(blob.load(&mut image, base), Err(LoadError::OutOfAddressSpace { base, size: 16 }));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_for_another_machine_is_not_mapped() {
+    let sketch =
+        Sketch { bytes: Bytes { len: 8, seed: 4 }, zeros: 0, align: 1, relocs: Vec::new(), fixed: None };
+    let parts = Parts { architecture: Architecture::S390x, ..*sketch.blob().__parts() };
+    let foreign: &'static Blob = Box::leak(Box::new(pie_blob::__private::blob(parts)));
+    assert!(matches!(foreign.map(), Err(pie_blob::MapError::Foreign)));
+}
+
 #[test]
 fn nothing_but_relocated_words() {
     for start in 0..8 {

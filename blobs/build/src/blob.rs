@@ -236,7 +236,7 @@ impl Blob {
         symbols::refuse_unsuitable(&compiled.inputs)?;
         let exports = symbols::exports(&self.name, &self.exports, &compiled.inputs)?;
         let linked = link::link(self, &context, &compiled, &exports)?;
-        let verified = verify::verify(&linked.object, context.architecture(), &exports, self.abs32)?;
+        let verified = verify::verify(&linked.object, &context.architecture, &exports, self.abs32)?;
         verify::imports(&linked.object, &verified.image, &self.imports)?;
         for warning in &linked.warnings {
             directives.warning(warning);
@@ -251,7 +251,7 @@ impl Blob {
         let (_, base) = context::places(&self.said)?;
         let object = base.join(object);
         let target = self.said.target()?;
-        let verified = verify::verify(&object, context::architecture(&target), &self.exports, self.abs32)?;
+        let verified = verify::verify(&object, &context::architecture(&target)?, &self.exports, self.abs32)?;
         verify::imports(&object, &verified.image, &self.imports)?;
         Ok(Built { inputs: vec![object.clone()], object, image: verified.image })
     }

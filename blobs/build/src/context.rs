@@ -31,6 +31,8 @@ impl Said {
 pub(crate) struct Context {
     /// The triple that the blob runs on.
     pub(crate) target: String,
+    /// Its instruction set, as `target_arch` spells it.
+    pub(crate) architecture: String,
     /// The triple that the tools run on.
     pub(crate) host: String,
     /// Where the object goes.
@@ -55,15 +57,16 @@ impl Context {
     pub(crate) fn new(blob: &str, said: &Said) -> Result<Self, Error> {
         let (out_dir, base) = places(said)?;
         let target = said.target()?;
-        let rustc = env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
+        let rustc = rustc();
         let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
 
         let printed = ask(Command::new(&rustc)
-            .args(["--print", "sysroot", "--print", "target-libdir", "--target"])
+            .args(["--print", "sysroot", "--print", "target-libdir", "--print", "cfg", "--target"])
             .arg(&target))?;
         let mut lines = printed.lines();
         let mut line = || lines.next().map(PathBuf::from).unwrap_or_default();
         let (sysroot, libraries) = (line(), line());
+        let architecture = target_arch(&printed);
 
         let version = ask(Command::new(&rustc).arg("-vV"))?;
         let field = |key: &str| {
@@ -77,6 +80,7 @@ impl Context {
         let linker = said.linker.clone();
         Ok(Self {
             target,
+            architecture,
             host,
             out_dir,
             work,
@@ -90,9 +94,17 @@ impl Context {
         })
     }
 
-    /// The target's instruction set.
-    pub(crate) fn architecture(&self) -> &str {
-        architecture(&self.target)
+    /// Whether rustc can compile for the target: `core` is installed for it.
+    pub(crate) fn has_core(&self) -> bool {
+        std::fs::read_dir(&self.libraries).is_ok_and(|entries| {
+            let mut names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
+            names.any(|name| name.to_string_lossy().starts_with("libcore-"))
+        })
+    }
+
+    /// Whether the target is x86, of either width.
+    pub(crate) fn is_x86(&self) -> bool {
+        matches!(&*self.architecture, "x86_64" | "x86")
     }
 
     /// A source as the caller wrote it.
@@ -123,9 +135,20 @@ impl Context {
     }
 }
 
-/// The first word of a triple.
-pub(crate) fn architecture(triple: &str) -> &str {
-    triple.split('-').next().unwrap_or_default()
+fn rustc() -> PathBuf {
+    env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from)
+}
+
+/// The instruction set of a triple, as `target_arch` spells it.
+pub(crate) fn architecture(triple: &str) -> Result<String, Error> {
+    let printed = ask(Command::new(rustc()).args(["--print", "cfg", "--target", triple]))?;
+    Ok(target_arch(&printed))
+}
+
+/// What `--print cfg` says of it.
+fn target_arch(cfg: &str) -> String {
+    let value = cfg.lines().find_map(|line| line.strip_prefix("target_arch=\"")?.strip_suffix('"'));
+    value.unwrap_or_default().to_owned()
 }
 
 /// Where the object goes, and what relative paths start from.

@@ -26,6 +26,11 @@ pub(crate) fn run(command: &mut Command) -> Result<Ended, Error> {
     })
 }
 
+/// Whether there is such a tool.
+pub(crate) fn runs(tool: &Path) -> bool {
+    run(Command::new(tool).arg("--version")).is_ok_and(|ended| ended.status.success())
+}
+
 /// Runs a compiler, forwards its messages, and makes an error of its refusal.
 pub(crate) fn compile(command: &mut Command, input: &Path) -> Result<(), Error> {
     let ended = run(command)?;

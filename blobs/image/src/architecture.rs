@@ -1,8 +1,11 @@
-//! What differs between instruction sets, as one table: a new one is a new row.
+//! What differs between instruction sets.
+
+mod table;
 
 use object::elf;
 
 use crate::image::RelocationKind;
+use table::ARCHITECTURES;
 
 /// The instruction set of an image.
 #[non_exhaustive]
@@ -12,6 +15,22 @@ pub enum Architecture {
     X86_64,
     /// i386 and its successors, little-endian, 32-bit pointers.
     X86,
+    /// AArch64, little-endian, 64-bit pointers.
+    Aarch64,
+    /// 32-bit ARM and Thumb, little-endian. The address of a Thumb function has bit 0 set.
+    Arm,
+    /// RISC-V, little-endian, 64-bit pointers.
+    Riscv64,
+    /// z/Architecture, big-endian, 64-bit pointers.
+    S390x,
+    /// PowerPC, little-endian, 64-bit pointers, ABI version 2.
+    PowerPc64,
+    /// MIPS, little-endian, 64-bit pointers (N64).
+    Mips64,
+    /// MIPS, little-endian, 32-bit pointers (O32).
+    Mips,
+    /// LoongArch, little-endian, 64-bit pointers.
+    LoongArch64,
 }
 
 /// What a relocation type of the psABI asks of this crate.
@@ -23,6 +42,8 @@ pub(crate) enum Action {
     Relative,
     /// The symbol's address plus the addend, in a word of pointer width.
     Absolute,
+    /// The one where there is a symbol, the other where there is none.
+    AbsoluteOrRelative,
     /// The symbol's address, in a word of pointer width: a GOT entry.
     Slot,
     /// The result of a resolver that would have to run first.
@@ -48,59 +69,6 @@ struct Description {
     /// The types that a linker may leave to the loader. Every other type belongs to link time.
     relocations: &'static [(elf::RelocationType, Action)],
 }
-
-const ARCHITECTURES: &[Description] = &[X86_64, X86];
-
-const X86_64: Description = Description {
-    architecture: Architecture::X86_64,
-    name: "x86_64",
-    machine: elf::EM_X86_64,
-    pointer_width: 8,
-    little_endian: true,
-    page_size: 4096,
-    relocations: &[
-        (elf::R_X86_64_NONE, Action::Skip),
-        (elf::R_X86_64_RELATIVE, Action::Relative),
-        (elf::R_X86_64_64, Action::Absolute),
-        (elf::R_X86_64_GLOB_DAT, Action::Slot),
-        (elf::R_X86_64_JUMP_SLOT, Action::Slot),
-        (elf::R_X86_64_IRELATIVE, Action::Ifunc),
-        (elf::R_X86_64_DTPMOD64, Action::ThreadLocal),
-        (elf::R_X86_64_DTPOFF64, Action::ThreadLocal),
-        (elf::R_X86_64_TPOFF64, Action::ThreadLocal),
-        (elf::R_X86_64_TLSDESC, Action::ThreadLocal),
-        (elf::R_X86_64_COPY, Action::Copy),
-        (elf::R_X86_64_32, Action::Narrow),
-        (elf::R_X86_64_32S, Action::Narrow),
-        (elf::R_X86_64_16, Action::Narrow),
-        (elf::R_X86_64_8, Action::Narrow),
-    ],
-};
-
-const X86: Description = Description {
-    architecture: Architecture::X86,
-    name: "x86",
-    machine: elf::EM_386,
-    pointer_width: 4,
-    little_endian: true,
-    page_size: 4096,
-    relocations: &[
-        (elf::R_386_NONE, Action::Skip),
-        (elf::R_386_RELATIVE, Action::Relative),
-        (elf::R_386_32, Action::Absolute),
-        (elf::R_386_GLOB_DAT, Action::Slot),
-        (elf::R_386_JMP_SLOT, Action::Slot),
-        (elf::R_386_IRELATIVE, Action::Ifunc),
-        (elf::R_386_TLS_DTPMOD32, Action::ThreadLocal),
-        (elf::R_386_TLS_DTPOFF32, Action::ThreadLocal),
-        (elf::R_386_TLS_TPOFF, Action::ThreadLocal),
-        (elf::R_386_TLS_TPOFF32, Action::ThreadLocal),
-        (elf::R_386_TLS_DESC, Action::ThreadLocal),
-        (elf::R_386_COPY, Action::Copy),
-        (elf::R_386_16, Action::Narrow),
-        (elf::R_386_8, Action::Narrow),
-    ],
-};
 
 /// The row used should an enumerator ever be without one; a test keeps that from happening.
 const FALLBACK: &Description = &ARCHITECTURES[0];
@@ -172,10 +140,17 @@ impl Architecture {
         }
     }
 
+    /// Where code begins that a symbol or the entry of this value stands for.
+    pub(crate) fn code_address(self, value: u64) -> u64 {
+        // Bit 0 says that it is Thumb.
+        if self == Self::Arm { value & !1 } else { value }
+    }
+
     /// The type that `DT_RELR` stands for.
     pub(crate) fn relative_type(self) -> elf::RelocationType {
         let mut rows = self.description().relocations.iter();
-        rows.find(|row| row.1 == Action::Relative).map_or(elf::RelocationType(0), |row| row.0)
+        let relative = rows.find(|row| matches!(row.1, Action::Relative | Action::AbsoluteOrRelative));
+        relative.map_or(elf::RelocationType(0), |row| row.0)
     }
 
     /// What a relocation type asks for; `None` for one that only a linker can resolve.
@@ -185,10 +160,18 @@ impl Architecture {
 
     /// The psABI's name of a relocation type.
     pub(crate) fn relocation_name(self, kind: elf::RelocationType) -> String {
-        match elf::machine_names(self.description().machine).r.name(kind) {
-            Some(name) => name.to_owned(),
-            None => format!("type {}", kind.0),
+        let name =
+            |kind: elf::RelocationType| match elf::machine_names(self.description().machine).r.name(kind) {
+                Some(name) => name.to_owned(),
+                None => format!("type {}", kind.0),
+            };
+        // Three types in one, of which the unused ones are 0.
+        if self == Self::Mips64 && kind.0 > 0xff {
+            let [first, rest @ ..] = kind.0.to_le_bytes().map(u32::from).map(elf::RelocationType);
+            let rest = rest.into_iter().filter(|kind| kind.0 != 0);
+            return rest.fold(name(first), |names, kind| names + "/" + &name(kind));
         }
+        name(kind)
     }
 }
 
@@ -211,5 +194,11 @@ mod tests {
     fn types_are_called_by_their_psabi_names() {
         assert_eq!(Architecture::X86_64.relocation_name(elf::R_X86_64_GLOB_DAT), "R_X86_64_GLOB_DAT");
         assert_eq!(Architecture::X86_64.relocation_name(elf::RelocationType(4711)), "type 4711");
+        assert_eq!(
+            Architecture::Mips64.relocation_name(elf::RelocationType(0x1203)),
+            "R_MIPS_REL32/R_MIPS_64"
+        );
+        assert_eq!(Architecture::Mips.relocation_name(elf::R_MIPS_REL32), "R_MIPS_REL32");
+        assert_eq!(Architecture::S390x.relocation_name(elf::R_390_RELATIVE), "R_390_RELATIVE");
     }
 }

@@ -8,6 +8,7 @@ use object::Endianness;
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader, Rel as _, Rela as _, Relr as _};
 
+use crate::Architecture;
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::read::{ProgramHeader, text};
@@ -23,6 +24,22 @@ pub(crate) struct Dynamic {
     pub(crate) tables: Vec<Range<u64>>,
     /// `DT_SYMTAB`.
     pub(crate) symbols: Option<u64>,
+    /// The GOT that is relocated without a relocation for it.
+    pub(crate) got: Option<ImplicitGot>,
+}
+
+/// The GOT of the MIPS psABI. A loader adds the base to its local entries, and writes the symbols' addresses into those that
+/// follow, one for each symbol from `first_symbol` on.
+#[derive(Clone, Copy)]
+pub(crate) struct ImplicitGot {
+    /// `DT_PLTGOT`.
+    pub(crate) address: u64,
+    /// `DT_MIPS_LOCAL_GOTNO`; the first one or two are a loader's own.
+    pub(crate) locals: u64,
+    /// `DT_MIPS_GOTSYM`.
+    pub(crate) first_symbol: u64,
+    /// `DT_MIPS_SYMTABNO`.
+    pub(crate) symbols: u64,
 }
 
 /// A relocation.
@@ -68,6 +85,7 @@ enum Refusal {
 
 /// Reads the dynamic section and the tables that it leads to.
 pub(crate) fn read<Elf: FileHeader<Endian = Endianness>>(
+    architecture: Architecture,
     endian: Endianness,
     segments: &[ProgramHeader<'_>],
     faults: &mut Faults,
@@ -82,11 +100,13 @@ pub(crate) fn read<Elf: FileHeader<Endian = Endianness>>(
     };
     let end = entries.iter().position(|entry| entry.tag(endian) == elf::DT_NULL).unwrap_or(entries.len());
     let reader = Reader {
+        architecture,
         segments,
         entries: entries.iter().take(end).map(|entry| (entry.tag(endian), entry.val(endian))).collect(),
     };
     reader.refuse(faults);
-    let mut dynamic = Dynamic { symbols: reader.value(elf::DT_SYMTAB), ..Dynamic::default() };
+    let mut dynamic =
+        Dynamic { symbols: reader.value(elf::DT_SYMTAB), got: reader.implicit_got(), ..Dynamic::default() };
     for format in [Format::Rel, Format::Rela] {
         reader.relocations::<Elf>(format, endian, &mut dynamic, faults);
     }
@@ -95,6 +115,7 @@ pub(crate) fn read<Elf: FileHeader<Endian = Endianness>>(
 }
 
 struct Reader<'a, 'data> {
+    architecture: Architecture,
     segments: &'a [ProgramHeader<'data>],
     entries: Vec<(elf::DynamicTag, u64)>,
 }
@@ -103,6 +124,19 @@ impl<'data> Reader<'_, 'data> {
     /// The last value of a tag, which is the one that loaders take.
     fn value(&self, tag: elf::DynamicTag) -> Option<u64> {
         self.entries.iter().rev().find(|entry| entry.0 == tag).map(|entry| entry.1)
+    }
+
+    fn implicit_got(&self) -> Option<ImplicitGot> {
+        if !matches!(self.architecture, Architecture::Mips | Architecture::Mips64) {
+            return None;
+        }
+        let first_symbol = self.value(elf::DT_MIPS_GOTSYM).unwrap_or(0);
+        Some(ImplicitGot {
+            address: self.value(elf::DT_PLTGOT)?,
+            locals: self.value(elf::DT_MIPS_LOCAL_GOTNO).unwrap_or(0),
+            first_symbol,
+            symbols: self.value(elf::DT_MIPS_SYMTABNO).unwrap_or(first_symbol),
+        })
     }
 
     /// The bytes in the file that a range of addresses is loaded from.
@@ -209,8 +243,8 @@ impl<'data> Reader<'_, 'data> {
         }
         for (range, bytes) in tables {
             let entries = match format {
-                Format::Rel => rel::<Elf>(bytes, endian),
-                Format::Rela => rela::<Elf>(bytes, endian),
+                Format::Rel => rel::<Elf>(self.architecture, bytes, endian),
+                Format::Rela => rela::<Elf>(self.architecture, bytes, endian),
             };
             let Some(entries) = entries else {
                 faults.add(|| malformed("relocation table", "its size is no multiple of an entry's"));
@@ -240,26 +274,43 @@ impl<'data> Reader<'_, 'data> {
     }
 }
 
-fn rel<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8], endian: Endianness) -> Option<Vec<Entry>> {
+fn rel<Elf: FileHeader<Endian = Endianness>>(
+    architecture: Architecture,
+    bytes: &[u8],
+    endian: Endianness,
+) -> Option<Vec<Entry>> {
     let entries = object::pod::slice_from_all_bytes::<Elf::Rel>(bytes).ok()?;
-    let decode = |entry: &Elf::Rel| Entry {
-        offset: entry.r_offset(endian).into(),
-        kind: entry.r_type(endian),
-        symbol: entry.r_sym(endian),
-        addend: None,
+    let decode = |entry: &Elf::Rel| {
+        let (symbol, kind) = info(architecture, entry.r_info(endian).into());
+        Entry { offset: entry.r_offset(endian).into(), kind, symbol, addend: None }
     };
     Some(entries.iter().map(decode).collect())
 }
 
-fn rela<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8], endian: Endianness) -> Option<Vec<Entry>> {
+fn rela<Elf: FileHeader<Endian = Endianness>>(
+    architecture: Architecture,
+    bytes: &[u8],
+    endian: Endianness,
+) -> Option<Vec<Entry>> {
     let entries = object::pod::slice_from_all_bytes::<Elf::Rela>(bytes).ok()?;
-    let decode = |entry: &Elf::Rela| Entry {
-        offset: entry.r_offset(endian).into(),
-        kind: entry.r_type(endian, false),
-        symbol: entry.r_sym(endian, false),
-        addend: Some(entry.r_addend(endian).into()),
+    let decode = |entry: &Elf::Rela| {
+        let (symbol, kind) = info(architecture, entry.r_info(endian, false).into());
+        let addend = Some(entry.r_addend(endian).into());
+        Entry { offset: entry.r_offset(endian).into(), kind, symbol, addend }
     };
     Some(entries.iter().map(decode).collect())
+}
+
+/// The symbol and the type of `r_info`.
+fn info(architecture: Architecture, info: u64) -> (u32, elf::RelocationType) {
+    let half = |shift: u32| u32::try_from(info >> shift & u64::from(u32::MAX)).unwrap_or(0);
+    let (symbol, kind) = match (architecture, architecture.pointer_width()) {
+        // Not a number but a structure: symbol, special symbol, third, second and first type.
+        (Architecture::Mips64, _) => (half(0), half(32).swap_bytes()),
+        (_, 4) => (half(8), half(0) & 0xff),
+        _ => (half(32), half(0)),
+    };
+    (symbol, elf::RelocationType(kind))
 }
 
 /// A tag as the value of another entry (`DT_PLTREL`).

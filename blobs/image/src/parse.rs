@@ -62,7 +62,7 @@ impl Image {
 
 fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
     let mut object = Object::read(data, faults)?;
-    if object.entry != 0 {
+    if object.architecture.code_address(object.entry) != 0 {
         faults.add(|| Fault::Entry { address: object.entry });
     }
     if let Some(relocatable) = object.relocatable.take() {

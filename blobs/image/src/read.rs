@@ -188,6 +188,11 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         faults.add(|| Fault::FileType { found });
         return None;
     }
+    if architecture == Architecture::Mips && header.e_flags(endian).0 & elf::EF_MIPS_ABI2.0 != 0 {
+        let found = "of the N32 ABI (EF_MIPS_ABI2)";
+        faults.add(|| Fault::Identification { architecture: architecture.name(), found });
+        return None;
+    }
     if header.e_version(endian) != u32::from(elf::EV_CURRENT.0) {
         faults.add(|| Fault::Malformed {
             what: "ELF header".to_owned(),
@@ -215,7 +220,7 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
     let headers = or_fault(header.program_headers(endian, data).map(Some), "program header table", faults);
     let headers = headers.unwrap_or_default().iter();
     object.segments = headers.map(|header| program_header::<Elf>(header, endian, data)).collect();
-    object.dynamic = dynamic::read::<Elf>(endian, &object.segments, faults);
+    object.dynamic = dynamic::read::<Elf>(architecture, endian, &object.segments, faults);
     object.dynamic_symbols = symbols(elf::SHT_DYNSYM, ".dynsym", faults);
     Some(object)
 }

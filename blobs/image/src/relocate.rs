@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::architecture::Action;
-use crate::dynamic::Entry;
+use crate::dynamic::{Entry, ImplicitGot};
 use crate::fault::{Fault, RelocationFault};
 use crate::faults::Faults;
 use crate::image::{Import, RESERVED, Relocation, Segment};
@@ -18,6 +18,8 @@ struct Word {
     /// What it holds at base 0; `None` if that lies in it already.
     value: Option<u64>,
     added: Added,
+    /// How far out of the image it may refer.
+    reach: u64,
     /// Where it comes from, for messages.
     kind: elf::RelocationType,
     symbol: u32,
@@ -31,6 +33,10 @@ enum Added {
     /// The address of the word's symbol, which the object does not define.
     Import,
 }
+
+/// Local entries of the MIPS GOT may hold addresses of whole pages of 64 KiB, rounded up, and linkers add one more than is
+/// needed.
+const TWO_PAGES: u64 = 0x2_0000;
 
 /// How many imports a relocation can number: it has 24 bits for that.
 const MOST_IMPORTS: usize = 1 << 24;
@@ -55,6 +61,9 @@ pub(crate) fn relocate(
         table.entry(entry);
     }
     table.relr();
+    if let Some(got) = object.dynamic.got {
+        table.implicit_got(got);
+    }
     table.finish()
 }
 
@@ -88,7 +97,8 @@ impl Table<'_, '_> {
         let resolved = match self.object.architecture.action(entry.kind) {
             Some(Action::Skip) => return,
             Some(Action::Relative) => Ok((addend(), Added::Base)),
-            Some(Action::Absolute) => self.symbol(entry.symbol, addend()),
+            Some(Action::AbsoluteOrRelative) if entry.symbol == 0 => Ok((addend(), Added::Base)),
+            Some(Action::Absolute | Action::AbsoluteOrRelative) => self.symbol(entry.symbol, addend()),
             Some(Action::Slot) => self.symbol(entry.symbol, 0),
             Some(Action::Ifunc) => Err(RelocationFault::Ifunc),
             Some(Action::ThreadLocal) => Err(RelocationFault::ThreadLocal),
@@ -101,6 +111,7 @@ impl Table<'_, '_> {
                 offset: entry.offset,
                 value: Some(value),
                 added,
+                reach: 0,
                 kind: entry.kind,
                 symbol: entry.symbol,
             }),
@@ -143,7 +154,7 @@ impl Table<'_, '_> {
         let kind = self.object.architecture.relative_type();
         let mut next: Option<u64> = None;
         for &entry in &self.object.dynamic.relr {
-            let word = |offset| Word { offset, value: None, added: Added::Base, kind, symbol: 0 };
+            let word = |offset| Word { offset, value: None, added: Added::Base, reach: 0, kind, symbol: 0 };
             if entry & 1 == 0 {
                 self.word(word(entry));
                 next = entry.checked_add(self.width);
@@ -164,6 +175,36 @@ impl Table<'_, '_> {
                 }
             }
             next = start.checked_add(bits * self.width);
+        }
+    }
+
+    /// The GOT that is relocated without a relocation for it.
+    fn implicit_got(&mut self, got: ImplicitGot) {
+        let globals = got.symbols.saturating_sub(got.first_symbol);
+        let most = u64::try_from(self.layout.bytes.len()).unwrap_or(u64::MAX) / self.width;
+        if got.locals > most || globals > most {
+            self.faults.add(|| Fault::TooManyRelocations);
+            return;
+        }
+        let kind = self.object.architecture.relative_type();
+        let place = |index: u64| got.address.saturating_add(index * self.width);
+        let places: Vec<u64> = (0..got.locals + globals).map(place).collect();
+        let locals = usize::try_from(got.locals).unwrap_or(usize::MAX);
+        let (locals, globals) = places.split_at(locals.min(places.len()));
+        // Of the loader's own, the second is there only if its highest bit says so.
+        let second = locals.get(1).map_or(0, |&second| self.addend_at(second));
+        let own = if second >> (self.width * 8 - 1) == 1 { 2 } else { 1 };
+        for &offset in locals.iter().skip(own) {
+            self.word(Word { offset, value: None, added: Added::Base, reach: TWO_PAGES, kind, symbol: 0 });
+        }
+        for (number, &offset) in (got.first_symbol..).zip(globals) {
+            let symbol = u32::try_from(number).unwrap_or(u32::MAX);
+            match self.symbol(symbol, 0) {
+                Ok((value, added)) => {
+                    self.word(Word { offset, value: Some(value), added, reach: 0, kind, symbol });
+                }
+                Err(problem) => self.report(offset, kind, symbol, problem),
+            }
         }
     }
 
@@ -237,7 +278,8 @@ impl Table<'_, '_> {
             }
         }
         // One past the end is an address too, by the number or by the symbol that stands for it.
-        if value > self.layout.size && Some(value) != self.marks.end {
+        let end = self.layout.size.saturating_add(word.reach);
+        if value > end && Some(value) != self.marks.end {
             self.report(word.offset, word.kind, word.symbol, RelocationFault::Target { value });
             return None;
         }

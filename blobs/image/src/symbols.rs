@@ -121,7 +121,11 @@ fn in_image(
         return None;
     }
     let binding = binding(symbol);
-    let inside = symbol.value.checked_add(symbol.size).is_some_and(|end| end <= layout.size);
+    let start = match symbol.kind {
+        elf::STT_FUNC => object.architecture.code_address(symbol.value),
+        _ => symbol.value,
+    };
+    let inside = start.checked_add(symbol.size).is_some_and(|end| end <= layout.size);
     if !inside {
         return if binding == Binding::Exported {
             report(SymbolFault::OutsideImage { size: symbol.size })

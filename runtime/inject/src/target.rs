@@ -257,6 +257,9 @@ impl Target {
 /// Whether a blob has what running in a victim takes.
 fn suitable(blob: &Blob) -> Result<(), Error> {
     let unsuitable = |reason| Err(Error::Unsuitable { blob: blob.name(), reason });
+    if blob.architecture() != pie_blob::Architecture::X86_64 {
+        return unsuitable("its code is for another instruction set: build it for x86_64");
+    }
     if blob.is_packed() {
         return unsuitable(
             "it is packed: its pages would be writable and executable; build it without `packed`",

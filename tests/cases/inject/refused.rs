@@ -101,3 +101,18 @@ fn thirty_two_bit_code() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// A blob that lacks what running in a victim takes is refused before the victim is touched.
+#[test]
+fn blobs_for_another_machine() {
+    use pie_blob::__private::{Parts, blob};
+
+    let parts = *pie_blob_parasite::parasite::BLOB.__parts();
+    let foreign: &'static pie_blob::Blob =
+        Box::leak(Box::new(blob(Parts { architecture: pie_blob::Architecture::Aarch64, ..parts })));
+    let mut victim = start(&["nanosleep"]);
+    let error = Victim::seize(victim.pid()).unwrap().infect(foreign).unwrap_err();
+    assert!(matches!(error, Error::Unsuitable { .. }), "{error}");
+    assert!(error.to_string().contains("another instruction set"), "{error}");
+    victim.end();
+}

@@ -105,6 +105,7 @@ pub(crate) fn embedded(image: &Image) -> &'static Blob {
     let relocs = image.relocations().iter().map(|reloc| (reloc.offset(), reloc.kind().code()));
     let bytes = image.bytes().to_vec().leak();
     Box::leak(Box::new(blob(Parts {
+        architecture: architecture(image),
         bytes,
         relocs: packed(relocs),
         size: image.size(),
@@ -112,6 +113,24 @@ pub(crate) fn embedded(image: &Image) -> &'static Blob {
         narrow: Some((image.narrow().last, image.narrow().first_high)),
         ..NOTHING
     })))
+}
+
+/// The runtime's name for what the image is for.
+fn architecture(image: &Image) -> Architecture {
+    use pie_blob_image::Architecture as Found;
+    match image.architecture() {
+        Found::X86_64 => Architecture::X86_64,
+        Found::X86 => Architecture::X86,
+        Found::Aarch64 => Architecture::Aarch64,
+        Found::Arm => Architecture::Arm,
+        Found::Riscv64 => Architecture::Riscv64,
+        Found::S390x => Architecture::S390x,
+        Found::PowerPc64 => Architecture::PowerPc64,
+        Found::Mips64 => Architecture::Mips64,
+        Found::Mips => Architecture::Mips,
+        Found::LoongArch64 => Architecture::LoongArch64,
+        other => unreachable!("{other:?} is read and not loaded"),
+    }
 }
 
 const NOTHING: Parts = Parts {

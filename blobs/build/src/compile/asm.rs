@@ -15,10 +15,7 @@ pub(crate) fn file(
     compiled: &mut Compiled,
 ) -> Result<(), Error> {
     // The syntax that every other assembler for ELF has by default; elsewhere there is only one.
-    let options = match context.architecture() {
-        "x86_64" | "i386" | "i586" | "i686" => "att_syntax, raw",
-        _ => "raw",
-    };
+    let options = if context.is_x86() { "att_syntax, raw" } else { "raw" };
     let name = rust::crate_name(source);
     let root = place.join("root.rs");
     let text = format!(

@@ -7,6 +7,7 @@ mod depinfo;
 mod mem;
 mod members;
 mod rust;
+mod zig;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -64,10 +65,12 @@ fn one(
     match source.extension().and_then(|extension| extension.to_str()) {
         Some("rs") => rust::file(blob, context, source, &place, compiled),
         Some("c") => c::file(blob, context, source, &place, compiled),
-        Some("s") => asm::file(context, source, &place, compiled),
+        // rustc assembles for the targets that it can compile for.
+        Some("s") if context.has_core() => asm::file(context, source, &place, compiled),
+        Some("s") => c::file(blob, context, source, &place, compiled),
         Some("S") => {
             let text = std::fs::read(source).map_err(Error::io("read", source))?;
-            if asm::is_preprocessed(&text) {
+            if asm::is_preprocessed(&text) || !context.has_core() {
                 c::file(blob, context, source, &place, compiled)
             } else {
                 asm::file(context, source, &place, compiled)

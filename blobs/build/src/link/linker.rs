@@ -14,7 +14,7 @@ pub(crate) const VARIABLE: &str = "PIE_BLOB_LINKER";
 #[derive(Debug)]
 pub(crate) struct Linker {
     pub(crate) path: PathBuf,
-    is_lld: bool,
+    pub(crate) is_lld: bool,
 }
 
 impl Linker {
@@ -45,7 +45,7 @@ impl Linker {
         command.args(["--gc-sections", "--orphan-handling=error"]);
         // What comes from an archive is a runtime's, never an export.
         command.args(["--exclude-libs", "ALL"]);
-        command.arg("-z").arg(format!("max-page-size={}", page(context.architecture())));
+        command.arg("-z").arg(format!("max-page-size={}", page(&context.architecture)));
         if let Some(emulation) = emulation(&context.target) {
             command.args(["-m", emulation]);
         }
@@ -60,7 +60,7 @@ impl Linker {
 /// The largest page that a kernel for this architecture may use.
 pub(crate) fn page(architecture: &str) -> u64 {
     match architecture {
-        "x86_64" | "i386" | "i586" | "i686" | "s390x" => 4096,
+        "x86_64" | "x86" | "s390x" => 4096,
         _ => 65536,
     }
 }
@@ -79,33 +79,43 @@ fn emulation(target: &str) -> Option<&'static str> {
 fn candidates(context: &Context) -> Vec<PathBuf> {
     let shipped = context.sysroot.join("lib/rustlib").join(&context.host).join("bin/gcc-ld/ld.lld");
     let mut candidates = vec![shipped, PathBuf::from("ld.lld")];
-    // GNU linkers are built for one architecture; `ld` is the host's.
+    // GNU linkers are built for one architecture, x86's for both widths; `ld` is the host's.
     let same = context.target.split('-').next() == context.host.split('-').next();
-    candidates.push(if same {
+    candidates.push(if same || (context.is_x86() && context.host.starts_with("x86_64-")) {
         PathBuf::from("ld")
     } else {
-        PathBuf::from(format!("{}-ld", without_vendor(&context.target)))
+        PathBuf::from(format!("{}-ld", gnu_name(&context.target)))
     });
     candidates
 }
 
-/// The triple as GNU tools are called: `aarch64-unknown-linux-gnu` becomes `aarch64-linux-gnu`.
-fn without_vendor(target: &str) -> String {
+/// The triple as GNU tools are called: `riscv64gc-unknown-linux-gnu` becomes `riscv64-linux-gnu`.
+fn gnu_name(target: &str) -> String {
     let mut parts: Vec<_> = target.split('-').collect();
     if parts.len() > 3 {
         parts.remove(1);
+    }
+    if let Some(first) = parts.first_mut() {
+        *first = match *first {
+            "riscv64gc" | "riscv64a23" => "riscv64",
+            "i386" | "i586" => "i686",
+            arm if arm.starts_with("armv") || arm.starts_with("thumbv") => "arm",
+            other => other,
+        };
     }
     parts.join("-")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{emulation, without_vendor};
+    use super::{emulation, gnu_name};
 
     #[test]
     fn names_of_gnu_linkers() {
-        assert_eq!(without_vendor("aarch64-unknown-linux-gnu"), "aarch64-linux-gnu");
-        assert_eq!(without_vendor("riscv64-linux-gnu"), "riscv64-linux-gnu");
+        assert_eq!(gnu_name("aarch64-unknown-linux-gnu"), "aarch64-linux-gnu");
+        assert_eq!(gnu_name("riscv64gc-unknown-linux-gnu"), "riscv64-linux-gnu");
+        assert_eq!(gnu_name("armv7-unknown-linux-gnueabihf"), "arm-linux-gnueabihf");
+        assert_eq!(gnu_name("mips64el-unknown-linux-gnuabi64"), "mips64el-linux-gnuabi64");
     }
 
     #[test]

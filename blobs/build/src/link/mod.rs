@@ -30,9 +30,10 @@ pub(crate) fn link(
     exports: &BTreeSet<String>,
 ) -> Result<Linked, Error> {
     let script = context.work.join("blob.ld");
-    std::fs::write(&script, layout(blob, context)?.script()).map_err(Error::io("write", &script))?;
-
     let linker = Linker::find(context)?;
+    let layout = layout(blob, context, &linker)?;
+    std::fs::write(&script, layout.script()).map_err(Error::io("write", &script))?;
+
     let object = context.work.join("linked.po");
     let mut command = linker.command(context, !blob.imports.is_empty());
     command.arg("-T").arg(&script).arg("-o").arg(&object);
@@ -57,9 +58,9 @@ pub(crate) fn link(
 }
 
 /// The layout that the blob asks for.
-fn layout(blob: &Blob, context: &Context) -> Result<Layout, Error> {
+fn layout(blob: &Blob, context: &Context, linker: &Linker) -> Result<Layout, Error> {
     const DEFAULT_STACK: u64 = 16 * 1024;
-    let page = linker::page(context.architecture());
+    let page = linker::page(&context.architecture);
     let stack = match (blob.packed, blob.stack) {
         (true, Some(1..)) => {
             return Err(Error::Setting {
@@ -72,7 +73,9 @@ fn layout(blob: &Blob, context: &Context) -> Result<Layout, Error> {
     if stack > u64::from(u32::MAX) {
         return Err(Error::Setting { what: "`.stack(..)` of more than 4 GiB does not fit into an image" });
     }
-    Ok(Layout { page, stack: stack.next_multiple_of(page), packed: blob.packed })
+    // LLVM's linker knows where it is.
+    let global_pointer = matches!(&*context.architecture, "mips" | "mips64") && !linker.is_lld;
+    Ok(Layout { page, stack: stack.next_multiple_of(page), packed: blob.packed, global_pointer })
 }
 
 /// The symbols that the linker's messages call undefined, each once.

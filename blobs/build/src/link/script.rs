@@ -14,24 +14,29 @@ pub(crate) struct Layout {
     pub(crate) stack: u64,
     /// One segment instead of three.
     pub(crate) packed: bool,
+    /// Whether the linker must be told where `_gp` is, which MIPS code reaches its GOT from.
+    pub(crate) global_pointer: bool,
 }
 
-/// Code. `.l*` belongs to the medium and large code model, `.plt` to linkers that want to see it.
+/// Code. `.l*` belongs to the medium and large code model, `.plt` and what ARM, MIPS and PowerPC have like it to linkers
+/// that want to see it.
 const TEXT: &str = "\
   .text : {
     KEEP(*(.pie_blob.head .pie_blob.head.*))
-    *(.text .text.* .ltext .ltext.* .stub .gnu.linkonce.t.*)
+    *(.text .text.* .ltext .ltext.* .stub .gnu.linkonce.t.* .glue_7 .glue_7t .vfp11_veneer .v4_bx)
   } :TEXT
-  .plt : { *(.plt .plt.* .iplt) } :TEXT
+  .plt : { *(.plt .plt.* .iplt .MIPS.stubs .sfpr .glink) } :TEXT
   .init : { KEEP(*(.init)) } :TEXT
   .fini : { KEEP(*(.fini)) } :TEXT
 ";
 
-/// Constants, then those that hold addresses, then the GOT (`.toc` on PowerPC).
+/// Constants, then those that hold addresses, then the GOT: the part for `.plt` first, because on z/Architecture no entry may
+/// lie in front of it. PowerPC calls it `.toc`, and keeps the targets of far jumps beside it.
 const RODATA: &str = "\
   .rodata : { *(.rodata .rodata.* .rodata1 .lrodata .lrodata.* .srodata .srodata.* .sdata2 .sdata2.* .gnu.linkonce.r.*) } :RODATA
   .data.rel.ro : { *(.data.rel.ro .data.rel.ro.* .ldata.rel.ro .ldata.rel.ro.* .gnu.linkonce.d.rel.ro.*) } :RODATA
-  .got : { *(.got .igot .toc .got.plt .igot.plt) } :RODATA
+  .branch_lt : { *(.branch_lt) } :RODATA
+  .got : { *(.got.plt .igot.plt) *(.got .igot .toc) } :RODATA
 ";
 
 /// What changes. Constructors and thread-local storage have their place here because they must not be lost before
@@ -48,7 +53,7 @@ const DATA: &str = "\
   .bss (NOLOAD) : { *(.dynbss .bss .bss.* .lbss .lbss.* .sbss .sbss.* .scommon .gnu.linkonce.b.* COMMON) } :DATA
 ";
 
-/// What only the reader of the object needs.
+/// What only the reader of the object needs, and a word that MIPS has for debuggers.
 const READER: &str = "\
   .dynamic : { *(.dynamic) } :reader :dynamic
   .dynsym : { *(.dynsym) } :reader
@@ -58,6 +63,7 @@ const READER: &str = "\
   .rel.dyn : { *(.rel.*) } :reader
   .rela.dyn : { *(.rela.*) } :reader
   .relr.dyn : { *(.relr.dyn) } :reader
+  .rld_map : { *(.rld_map) } :reader
 ";
 
 /// Debug information: in the object, never in the image.
@@ -156,6 +162,11 @@ impl Layout {
             .replace(":TEXT", segment(":text"))
             .replace(":RODATA", segment(":rodata"))
             .replace(":DATA", segment(":data"));
+        let sections = if self.global_pointer {
+            sections.replace("  .got : ", "  HIDDEN(_gp = ALIGN(16) + 0x7ff0);\n  .got : ")
+        } else {
+            sections
+        };
         match name {
             None => script.push_str(&sections),
             Some(name) => {
@@ -195,13 +206,13 @@ mod tests {
 
     #[test]
     fn without_a_stack_there_is_no_guard() {
-        let script = Layout { page: 4096, stack: 0, packed: false }.script();
+        let script = Layout { page: 4096, stack: 0, packed: false, global_pointer: false }.script();
         assert!(!script.contains("guard") && !script.contains("_stack"), "{script}");
     }
 
     #[test]
     fn packed_has_one_segment_of_the_image() {
-        let script = Layout { page: 4096, stack: 0, packed: true }.script();
+        let script = Layout { page: 4096, stack: 0, packed: true, global_pointer: false }.script();
         assert!(script.contains("__pie_blob_packed"));
         assert_eq!(script.matches("PT_LOAD").count(), 2, "the image and what only the reader needs");
         assert!(!script.contains(":text") && !script.contains(":data"), "{script}");

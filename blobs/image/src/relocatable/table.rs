@@ -150,6 +150,7 @@ fn table(architecture: Architecture) -> Option<&'static [Rule]> {
     match architecture {
         Architecture::X86_64 => Some(X86_64),
         Architecture::X86 => Some(X86),
+        _ => None,
     }
 }
 

@@ -1,0 +1,128 @@
+//! Every architecture: a guest of C and assembler, built by the build crate, relocated by the runtime on this machine, is what
+//! a linker makes of it for that base, and runs there.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "foreign/program.rs"]
+mod program;
+#[path = "foreign/relink.rs"]
+mod relink;
+#[path = "support/sketch.rs"]
+#[allow(dead_code, reason = "the sketches are for the tests of loading")]
+mod sketch;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pie_blob_build::Blob;
+use pie_blob_image::Image;
+
+use relink::Recorder;
+
+/// A target, and what runs its programs here.
+struct Machine {
+    target: &'static str,
+    /// `None`: this machine itself.
+    emulator: Option<&'static str>,
+    /// Addresses have 32 bits.
+    narrow: bool,
+}
+
+/// One test for each.
+macro_rules! machines {
+    ($($name:ident, $target:literal, $emulator:expr, $narrow:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            Machine { target: $target, emulator: $emulator, narrow: $narrow }.is_what_a_linker_makes_and_runs();
+        }
+    )*};
+}
+
+machines! {
+    x86_64, "x86_64-unknown-linux-gnu", None, false;
+    i386, "i686-unknown-linux-gnu", None, true;
+    aarch64, "aarch64-unknown-linux-gnu", Some("qemu-aarch64"), false;
+    arm, "armv7-unknown-linux-gnueabihf", Some("qemu-arm"), true;
+    thumb, "thumbv7neon-unknown-linux-gnueabihf", Some("qemu-arm"), true;
+    riscv64, "riscv64gc-unknown-linux-gnu", Some("qemu-riscv64"), false;
+    s390x, "s390x-unknown-linux-gnu", Some("qemu-s390x"), false;
+    ppc64le, "powerpc64le-unknown-linux-gnu", Some("qemu-ppc64le"), false;
+    mips64el, "mips64el-unknown-linux-gnuabi64", Some("qemu-mips64el"), false;
+    mipsel, "mipsel-unknown-linux-gnu", Some("qemu-mipsel"), true;
+    loongarch64, "loongarch64-unknown-linux-gnu", Some("qemu-loongarch64"), false;
+}
+
+/// What the guest writes; the base stands in the first line.
+const EXPECTED: &str = "\
+operations thrice 1e square 64 twice 14
+assembler 2a 2a 77
+pointers b 21 0 7 1234 8 9 0
+tagged 1 one 2 two
+choices 6 a 9 280 d fffffffa 138d 21 21 2 ffff
+";
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign")
+}
+
+impl Machine {
+    /// The guest, built for this target.
+    fn guest(&self, folder: &Path, recorder: &Recorder) -> Image {
+        let blob = Blob::new("guest").source(sources().join("guest.S")).source(sources().join("guest.c"));
+        let blob = blob.include(sources()).target(self.target).out_dir(folder).linker(recorder.path());
+        let built = blob.stack(0).cargo_directives(false).try_build();
+        built.unwrap_or_else(|error| panic!("{}: {error}", self.target)).image().clone()
+    }
+
+    /// Two bases, somewhere else in every run, where the machine's programs may lie.
+    fn bases(&self) -> [u64; 2] {
+        let random = |low: u64, high: u64| {
+            let mut bytes = [0; 8];
+            std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").unwrap(), &mut bytes).unwrap();
+            low + u64::from_le_bytes(bytes) % (high - low) / 0x1_0000 * 0x1_0000
+        };
+        if self.narrow {
+            [random(0x1000_0000, 0x3000_0000), random(0x4000_0000, 0x6000_0000)]
+        } else {
+            // Processors of some of these machines have 39 bits for a program.
+            [random(0x1000_0000, 0x7000_0000), random(0x10_0000_0000, 0x38_0000_0000)]
+        }
+    }
+
+    /// What the image writes when it is run where it was loaded for.
+    fn run(&self, folder: &Path, image: &Image, base: u64) -> String {
+        let mut loaded = vec![0; usize::try_from(image.size()).unwrap()];
+        sketch::embedded(image).load(&mut loaded, base).unwrap();
+        let program = program::write(folder, image, &loaded, base);
+        let mut command = match self.emulator {
+            Some(emulator) => Command::new(emulator),
+            None => Command::new(&program),
+        };
+        if self.emulator.is_some() {
+            command.arg(&program);
+        }
+        let ended = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(42), "{} at {base:#x}: {:?} {said}", self.target, ended.status);
+        String::from_utf8(ended.stdout).unwrap()
+    }
+
+    fn is_what_a_linker_makes_and_runs(&self) {
+        for linker in relink::linkers(self.target) {
+            let folder = tempfile::tempdir().unwrap();
+            let recorder = Recorder::new(folder.path(), &linker);
+            let image = self.guest(folder.path(), &recorder);
+            assert!(image.relocations().len() > 10, "{}", self.target);
+            for base in self.bases() {
+                let place = format!("{}, {}, at {base:#x}", self.target, linker.display());
+                let fixed = recorder.fixed(base, image.bytes().len());
+                let differences = relink::differences(&image, base, &fixed, recorder.keeps_code(&image));
+                assert!(differences.is_empty(), "{place}: {differences:x?}");
+                let said = self.run(folder.path(), &image, base);
+                assert_eq!(said, format!("base {base:x}\n{EXPECTED}"), "{place}");
+            }
+            println!("{} by {}: {} relocations", self.target, linker.display(), image.relocations().len());
+        }
+    }
+}
