@@ -5,6 +5,8 @@
 
 #[path = "../../../tests/cases/support/gallery.rs"]
 mod gallery;
+#[path = "refused/relocatable.rs"]
+mod relocatable;
 mod support;
 
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
@@ -41,6 +43,7 @@ fn expect(object: &[u8], expected: &[&str], context: &str) {
 fn heard(fault: &Fault) {
     let entry = match fault {
         Fault::Segment { problem, .. } => format!("SegmentFault::{}", gallery::enumerator(problem)),
+        Fault::Section { problem, .. } => format!("SectionFault::{}", gallery::enumerator(problem)),
         Fault::Relocation { problem, .. } => format!("RelocationFault::{}", gallery::enumerator(problem)),
         Fault::Symbol { problem, .. } => format!("SymbolFault::{}", gallery::enumerator(problem)),
         _ => format!("Fault::{}", gallery::enumerator(fault)),
@@ -51,9 +54,10 @@ fn heard(fault: &Fault) {
 #[test]
 fn every_fault_is_on_its_page() {
     let source = include_str!("../src/fault.rs");
-    let tables = ["Fault", "SegmentFault", "RelocationFault", "SymbolFault"].map(|table| (table, source));
+    let tables = ["Fault", "SegmentFault", "SectionFault", "RelocationFault", "SymbolFault"]
+        .map(|table| (table, source));
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
-    let nested = ["Fault::Segment", "Fault::Relocation", "Fault::Symbol"];
+    let nested = ["Fault::Segment", "Fault::Section", "Fault::Relocation", "Fault::Symbol"];
     gallery::hold(&page, "What is said of objects that cannot become an image", &tables, &nested);
 }
 

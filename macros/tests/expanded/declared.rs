@@ -51,6 +51,7 @@ pub mod declared {
         stack: ::core::option::Option::None,
         packed: false,
         base: ::core::option::Option::Some(32768u64),
+        narrow: ::core::option::Option::None,
         done: ::core::option::Option::None,
         panic: ::core::option::Option::None,
     });

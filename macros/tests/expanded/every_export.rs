@@ -50,6 +50,7 @@ mod every_export {
         stack: ::core::option::Option::None,
         packed: false,
         base: ::core::option::Option::None,
+        narrow: ::core::option::Option::None,
         done: ::core::option::Option::None,
         panic: ::core::option::Option::None,
     });

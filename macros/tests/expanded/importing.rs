@@ -52,6 +52,7 @@ pub(crate) mod importing {
             stack: ::core::option::Option::None,
             packed: false,
             base: ::core::option::Option::None,
+            narrow: ::core::option::Option::None,
             done: ::core::option::Option::None,
             panic: ::core::option::Option::None,
         }));

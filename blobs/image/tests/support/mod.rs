@@ -5,6 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use object::Endianness;
+use object::elf;
+use object::read::elf::{FileHeader, SectionHeader};
+
 /// A folder for one test, and the linker it uses.
 pub struct Bench {
     folder: tempfile::TempDir,
@@ -257,3 +261,19 @@ constant:
     .long 1
     .quad start
 "#;
+
+/// A relocatable object of assembly.
+pub fn assembled(source: &str) -> Vec<u8> {
+    std::fs::read(Bench::new(&linkers()[0]).assemble(source)).unwrap()
+}
+
+/// Where a section header lies in the file, and the section's offset and size.
+pub fn section(object: &[u8], name: &[u8]) -> (usize, usize, usize) {
+    let header = elf::FileHeader64::<Endianness>::parse(object).unwrap();
+    let endian = Endianness::Little;
+    let sections = header.sections(endian, object).unwrap();
+    let (index, section) = sections.section_by_name(endian, name).unwrap();
+    let number = |value: u64| usize::try_from(value).unwrap();
+    let place = number(header.e_shoff(endian)) + index.0 * 64;
+    (place, number(section.sh_offset(endian)), number(section.sh_size(endian)))
+}
