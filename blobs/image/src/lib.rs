@@ -19,8 +19,8 @@
 //!
 //! The object is untrusted. An object that cannot become a correct image is refused with [`Faults`]: every
 //! reason at once, each naming section, symbol and relocation, and what to do about it. No input makes this
-//! crate panic, and none makes it allocate beyond a small multiple of the file's size plus
-//! [`Limits::image_size`].
+//! crate panic, and none makes it allocate more at once than 32 times the file's size and 16 times
+//! [`Limits::image_size`]: a small file can ask for a large image, and for a relocation of every word in it.
 //!
 //! # The way of the data
 //!

@@ -287,7 +287,7 @@ impl Linker<'_, '_> {
     /// The relocations that are left, sorted; fields that overlap are reported.
     pub(crate) fn finish(mut self) -> (Vec<Relocation>, Narrow) {
         let mut fields = std::mem::take(&mut self.fields);
-        fields.sort_by_key(|field| field.place.start);
+        fields.sort_unstable_by_key(|field| field.place.start);
         let mut relocations = Vec::new();
         let mut before: Option<Bytes<u64>> = None;
         for field in fields {
