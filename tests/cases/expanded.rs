@@ -10,6 +10,7 @@
     non_camel_case_types,
     clippy::doc_markdown,
     clippy::undocumented_unsafe_blocks,
+    clippy::manual_is_multiple_of,
     reason = "the expansions stand here without the hygiene that hides them from lints"
 )]
 
