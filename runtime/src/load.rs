@@ -124,7 +124,8 @@ impl Blob {
     /// # Errors
     ///
     /// [`LoadError`] when the buffer is too short or the image cannot stand at `base`; `dst` is then untouched
-    /// (but for [`LoadError::Malformed`], which no expansion of the macro can give).
+    /// (but for [`LoadError::ImportOutOfAddressSpace`], and [`LoadError::Malformed`], which no expansion of the macro can
+    /// give).
     pub fn load(&self, dst: &mut [u8], base: u64) -> Result<(), LoadError> {
         self.load_supplied(dst, base, &())
     }

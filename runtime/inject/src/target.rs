@@ -25,7 +25,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 /// ```no_run
 /// # static BLOB: pie_blob::Blob = pie_blob::__private::blob(pie_blob::__private::Parts {
 /// #     name: "", id: 0, architecture: pie_blob::Architecture::X86_64, bytes: &[], relocs: &[], imports: &[], size: 0, align: 1,
-/// #     segments: &[], exports: &[], stack: None, packed: false, base: None, done: None, panic: None });
+/// #     segments: &[], exports: &[], stack: None, packed: false, base: None, narrow: None, done: None, panic: None });
 /// use pie_blob_inject::Target;
 ///
 /// let target = Target::open(4711)?.require_crash_safe();
