@@ -18,6 +18,8 @@
 
 #[path = "support/flat.rs"]
 mod flat;
+#[path = "foreign/program.rs"]
+mod program;
 
 use std::path::{Path, PathBuf};
 
@@ -101,7 +103,10 @@ fn embedded(image: &Image) -> &'static Blob {
     Box::leak(Box::new(blob(Parts {
         name: "linked here",
         id: image.id(),
-        architecture: Architecture::X86_64,
+        architecture: match image.architecture() {
+            pie_blob_image::Architecture::X86 => Architecture::X86,
+            _ => Architecture::X86_64,
+        },
         bytes: image.bytes().to_vec().leak(),
         relocs: Reloc::slice(relocs.collect::<Vec<u8>>().leak()),
         imports: &[],
@@ -152,6 +157,29 @@ fn compiled_code_runs() {
             // SAFETY: the code is that of `runs.c`, which does what it says and nothing else.
             let answers = (0..8).map(|which| unsafe { answer(which) } - 35).collect::<Vec<u64>>();
             assert_eq!(answers, [35, 50, u64::from(b'a'), 77, 1, 1, 81, 1000], "{flags}");
+        }
+    }
+}
+
+/// The same for i386, as a program that the kernel maps as it was loaded.
+#[test]
+fn compiled_code_of_i386_runs() {
+    let bench = Bench::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/relocatable/runs.c");
+    let object = bench.path("runs.o");
+    for flags in ["-O2 -fPIE", "-O0 -fPIC -fcommon", "-O2 -fPIC -fno-plt", "-O1 -fno-pic"] {
+        let mut cc = std::process::Command::new("cc");
+        cc.args(["-m32", "-ffreestanding", "-fno-stack-protector", "-fcf-protection=none"]);
+        run(cc.args(flags.split(' ')).arg("-c").arg(&source).arg("-o").arg(&object));
+        let object = std::fs::read(&object).unwrap();
+        let image =
+            Image::parse(&object, &Limits::default()).unwrap_or_else(|faults| panic!("{flags}: {faults}"));
+        for base in [0x1000_0000, 0x7654_0000] {
+            let mut loaded = vec![0; usize::try_from(image.size()).unwrap()];
+            embedded(&image).load(&mut loaded, base).unwrap();
+            let program = program::write(bench.folder.path(), &image, &loaded, base);
+            let status = std::process::Command::new(program).status().unwrap();
+            assert_eq!(status.code(), Some(42), "{flags} at {base:#x}");
         }
     }
 }

@@ -37,3 +37,18 @@ word answer(word which)
 	zeros[7] += sum;
 	return sum + jump(which);
 }
+
+#ifdef __i386__
+/* A program of its own: 42 when every answer is right, else which of them is not. */
+void start(void)
+{
+	const word expected[] = { 70, 85, 35 + 'a', 112, 36, 36, 116, 1035 };
+	word status = 42;
+
+	for (word which = 0; which < 8; which++)
+		if (answer(which) != expected[which])
+			status = which;
+	for (;;)
+		__asm__ volatile("int $0x80" : : "a"(1), "b"(status));
+}
+#endif

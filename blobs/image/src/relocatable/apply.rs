@@ -57,6 +57,16 @@ pub(crate) fn wanted(object: &Object<'_>, contents: &[Contents<'_>], tables: &[T
     got
 }
 
+/// Whether the field is the displacement of a call or of a jump.
+fn is_branch(code: &[u8], offset: usize) -> bool {
+    const CALL: u8 = 0xe8;
+    const JUMP: u8 = 0xe9;
+    offset
+        .checked_sub(1)
+        .and_then(|before| code.get(before))
+        .is_some_and(|opcode| matches!(*opcode, CALL | JUMP))
+}
+
 /// Whether the instruction in front of a field has no base register.
 fn is_absolute(entry: &Entry, code: &[u8]) -> bool {
     let before = usize::try_from(entry.offset).ok().and_then(|offset| code.get(offset.checked_sub(1)?));
@@ -168,7 +178,10 @@ impl Linker<'_, '_> {
         match rule.value {
             Value::Nothing => {}
             Value::Absolute => (value, moves) = (sum, target.moves),
-            Value::Distance if !target.moves => return Err(RelocationFault::Distance),
+            // Older assemblers, and those of i386, have no type of its own for a branch.
+            Value::Distance if !(target.moves || target.missing && is_branch(code, offset)) => {
+                return Err(RelocationFault::Distance);
+            }
             // A call of what is not there is guarded by a test of its address; like every linker of a static-PIE this
             // one lets it lead to address 0 of the image.
             Value::Branch | Value::BranchInTable if !target.moves && !target.missing => {
