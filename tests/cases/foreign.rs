@@ -34,7 +34,8 @@ macro_rules! machines {
     ($($name:ident, $target:literal, $emulator:expr, $narrow:literal;)*) => {$(
         #[test]
         fn $name() {
-            Machine { target: $target, emulator: $emulator, narrow: $narrow }.is_what_a_linker_makes_and_runs();
+            Machine { target: $target, emulator: $emulator, narrow: $narrow }
+                .is_what_a_linker_makes_and_runs("guest.c", OF_C);
         }
     )*};
 }
@@ -53,8 +54,9 @@ machines! {
     loongarch64, "loongarch64-unknown-linux-gnu", Some("qemu-loongarch64"), false;
 }
 
-/// What the guest writes; the base stands in the first line.
-const EXPECTED: &str = "\
+/// What the guest in C writes.
+const OF_C: &str = "\
+base BASE
 operations thrice 1e square 64 twice 14
 assembler 2a 2a 77
 pointers b 21 0 7 1234 8 9 0
@@ -62,14 +64,48 @@ tagged 1 one 2 two
 choices 6 a 9 280 d fffffffa 138d 21 21 2 ffff
 ";
 
+/// What the guest in Rust writes.
+const OF_RUST: &str = "\
+base 0xBASE
+thrice 30
+twice 20
+42 49 [0, 9, 0]
+zero five many
+4e2fff8a480a8f02eb17de6 0.3125
+";
+
+/// Names the compiler for the guests in Rust, in the test that is its own child.
+const PREPARED: &str = "PIE_BLOB_TESTS_PREPARED";
+
+/// Debian has `core` of Rust 1.85 for some of the machines: `.ci/foreign` unpacks it. The compiler is named by a variable, which
+/// has to be there before any thread is.
+#[test]
+fn rust() {
+    if std::env::var_os(PREPARED).is_none() {
+        let rustc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/rustc-1.85/rustc");
+        assert!(rustc.exists(), "{} is missing: run `.ci/foreign`", rustc.display());
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "rust", "--nocapture"]).env(PREPARED, "1").env("RUSTC", rustc);
+        assert!(child.status().unwrap().success());
+        return;
+    }
+    for (target, emulator) in [
+        ("x86_64-unknown-linux-gnu", None),
+        ("aarch64-unknown-linux-gnu", Some("qemu-aarch64")),
+        ("s390x-unknown-linux-gnu", Some("qemu-s390x")),
+    ] {
+        Machine { target, emulator, narrow: false }.is_what_a_linker_makes_and_runs("guest.rs", OF_RUST);
+    }
+}
+
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign")
 }
 
 impl Machine {
-    /// The guest, built for this target.
-    fn guest(&self, folder: &Path, recorder: &Recorder) -> Image {
-        let blob = Blob::new("guest").source(sources().join("guest.S")).source(sources().join("guest.c"));
+    /// The guest, built for this target of assembler and one of the other languages.
+    fn guest(&self, source: &str, folder: &Path, recorder: &Recorder) -> Image {
+        let blob = Blob::new("guest").source(sources().join("guest.S")).source(sources().join(source));
         let blob = blob.include(sources()).target(self.target).out_dir(folder).linker(recorder.path());
         let built = blob.stack(0).cargo_directives(false).try_build();
         built.unwrap_or_else(|error| panic!("{}: {error}", self.target)).image().clone()
@@ -108,11 +144,11 @@ impl Machine {
         String::from_utf8(ended.stdout).unwrap()
     }
 
-    fn is_what_a_linker_makes_and_runs(&self) {
+    fn is_what_a_linker_makes_and_runs(&self, source: &str, expected: &str) {
         for linker in relink::linkers(self.target) {
             let folder = tempfile::tempdir().unwrap();
             let recorder = Recorder::new(folder.path(), &linker);
-            let image = self.guest(folder.path(), &recorder);
+            let image = self.guest(source, folder.path(), &recorder);
             assert!(image.relocations().len() > 10, "{}", self.target);
             for base in self.bases() {
                 let place = format!("{}, {}, at {base:#x}", self.target, linker.display());
@@ -120,7 +156,7 @@ impl Machine {
                 let differences = relink::differences(&image, base, &fixed, recorder.keeps_code(&image));
                 assert!(differences.is_empty(), "{place}: {differences:x?}");
                 let said = self.run(folder.path(), &image, base);
-                assert_eq!(said, format!("base {base:x}\n{EXPECTED}"), "{place}");
+                assert_eq!(said, expected.replace("BASE", &format!("{base:x}")), "{place}");
             }
             println!("{} by {}: {} relocations", self.target, linker.display(), image.relocations().len());
         }

@@ -14,8 +14,8 @@
 //! |---|---|
 //! | [`cargo_package`](Blob::cargo_package) | a nested cargo builds the package's library once more, every crate of it with `--cfg pie_blob` |
 //! | [`source`](Blob::source) `.rs` | rustc, with `--cfg pie_blob`: a `no_std` crate with a panic handler |
-//! | `.c` | the C compiler that the crate `cc` finds |
-//! | `.s`, and `.S` without directives of the C preprocessor | rustc: no C compiler is needed |
+//! | `.c` | the C compiler that the crate `cc` finds for the target; if it is not installed, `zig cc` |
+//! | `.s`, and `.S` without directives of the C preprocessor | rustc: no C compiler is needed, unless rustc has no `core` for the target |
 //! | `.S` | the C compiler |
 //!
 //! Whatever a compiler takes for granted is supplied where it is missing: `memcpy`, `memmove`, `memset`, `memcmp`,
@@ -27,6 +27,14 @@
 //! that is neither mangled nor reserved: `#[unsafe(no_mangle)] pub extern "C" fn`, `.globl`, and in C, which is compiled
 //! with `-fvisibility=hidden`, `__attribute__((visibility("default")))`. [`export`](Blob::export) adds hidden symbols
 //! and makes an error of a name that is not there. Everything else stays only if something refers to it.
+//!
+//! # Targets
+//!
+//! What cargo builds for, or what [`target`](Blob::target) says: a host can embed blobs for other machines (`foreign` in the
+//! macro). Objects are made for Linux on x86-64, i386, AArch64, ARM, RISC-V (64 bits), z/Architecture, PowerPC
+//! (64 bits, little-endian), MIPS (little-endian) and LoongArch.
+//!
+//! # Entry
 //!
 //! The entry is what lies in section `.pie_blob.head`; it is at offset 0. A blob whose exports are called one by one
 //! needs none.

@@ -319,3 +319,17 @@ fn mips_with_short_pointers_in_long_registers() {
     let faults = Image::parse(&linked, &Limits::default()).unwrap_err().to_string();
     assert!(faults.contains("an object for mips cannot be of the N32 ABI"), "{faults}");
 }
+
+//# fault: Fault::Relocatable
+#[test]
+fn relocatable_objects_are_read_of_x86_alone() {
+    for row in &ROWS {
+        let read = Image::parse(&object(row), &Limits::default());
+        if matches!(row.architecture, Architecture::X86_64 | Architecture::X86) {
+            assert_eq!(read.unwrap().architecture(), row.architecture);
+            continue;
+        }
+        let faults = read.unwrap_err().to_string();
+        assert!(faults.contains(row.architecture.name()) && faults.contains("`ld -pie"), "{faults}");
+    }
+}

@@ -155,8 +155,8 @@ fn is_a_loaders_own(
     match image.architecture() {
         // Reserved by the linker and not used: a loader adds the base to all entries.
         Architecture::Mips | Architecture::Mips64 if relocated => (ours, theirs) == (base, 0),
-        // Where the base is known, the code does without the entry.
-        Architecture::PowerPc64 if relocated => theirs == 0 && !keeps_code,
+        // Where the base is known, the changed code does without the entry.
+        Architecture::PowerPc64 | Architecture::S390x if relocated => theirs == 0 && !keeps_code,
         // The address in the middle of the GOT, at its beginning; GNU's linker rounds it down.
         Architecture::PowerPc64 => !relocated && ours / 0x100 == (*offset as u64 + 0x8000) / 0x100,
         // The address of the dynamic section, which only the position-independent link has.

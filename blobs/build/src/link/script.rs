@@ -66,6 +66,9 @@ const READER: &str = "\
   .rld_map : { *(.rld_map) } :reader
 ";
 
+/// What unwinding tables name, in some builds of the compiler's runtime; the tables themselves are discarded.
+const PERSONALITY: &str = "PROVIDE_HIDDEN(rust_eh_personality = 0);\n";
+
 /// Debug information: in the object, never in the image.
 const DEBUG: [&str; 21] = [
     ".debug_abbrev",
@@ -111,6 +114,7 @@ impl Layout {
     pub(crate) fn script(&self) -> String {
         let mut script = String::from("ENTRY(__pie_blob_start)\n");
         script.push_str(&self.segments());
+        script.push_str(PERSONALITY);
         script.push_str("SECTIONS\n{\n  . = 0;\n  HIDDEN(__pie_blob_start = .);\n");
         if self.packed {
             script.push_str("  HIDDEN(__pie_blob_packed = .);\n");
