@@ -31,7 +31,7 @@ fuzz_target!(|input: Input| {
         let [a, b] = offset.to_le_bytes();
         [a, b, 0, 0, *kind, import[0], import[1], import[2]]
     });
-    let align = input.align.map_or_else(|any| any, |_| 1 << (align & 15));
+    let align = input.align.map_or_else(|any| any, |power| 1 << (power & 15));
     let parts = Parts {
         size,
         align,
