@@ -148,15 +148,15 @@ fn options(input: ParseStream<'_>, report: &mut Report) -> syn::Result<Options> 
         let option: Option<Ident> = input.parse()?;
         let option = match option {
             Some(option) if option == "base" => option,
+            Some(option) if option == "abs32" => {
+                input.parse::<Token![=]>()?;
+                abs32(&option, input, &mut options, report)?;
+                continue;
+            }
             Some(option) if option == "foreign" => {
                 if std::mem::replace(&mut options.foreign, true) {
                     report.add(option, Message::RepeatedOption { option: "foreign" });
                 }
-                continue;
-            }
-            Some(option) if option == "abs32" => {
-                input.parse::<Token![=]>()?;
-                abs32(&option, input, &mut options, report)?;
                 continue;
             }
             Some(other) => return Err(syn::Error::new(other.span(), Message::UnknownOption)),

@@ -18,15 +18,21 @@
 
 #[path = "support/flat.rs"]
 mod flat;
+#[path = "foreign/program.rs"]
+mod program;
 
 use std::path::{Path, PathBuf};
 
-use flat::{Bench, Source, linkers};
+use flat::{Bench, Source, linkers, run};
+use pie_blob::__private::{Parts, blob};
+use pie_blob::{Architecture, Blob, Offset, Permissions, Reloc, Segment};
+use pie_blob_image::{Abs32, Image, Limits};
 
 fn sources() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/relocatable");
     let mut sources: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    sources.retain(|path| path.extension().is_some_and(|extension| extension == "s"));
     sources.sort();
     assert!(sources.len() >= 19, "{sources:?}");
     sources
@@ -78,4 +84,121 @@ fn linkers_write_the_same_bytes() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(compared > 40, "{compared}");
+}
+
+/// The blob that the macro would make of an image.
+fn embedded(image: &Image) -> &'static Blob {
+    let relocs = image.relocations().iter().flat_map(|relocation| {
+        let [a, b, c, d] = relocation.offset().to_le_bytes();
+        [a, b, c, d, relocation.kind().code(), 0, 0, 0]
+    });
+    let segments = image.segments().iter().map(|segment| {
+        let pie_blob_image::Permissions { read, write, execute } = segment.permissions;
+        Segment {
+            offset: segment.offset,
+            size: segment.size,
+            permissions: Permissions { read, write, execute },
+        }
+    });
+    Box::leak(Box::new(blob(Parts {
+        name: "linked here",
+        id: image.id(),
+        architecture: match image.architecture() {
+            pie_blob_image::Architecture::X86 => Architecture::X86,
+            _ => Architecture::X86_64,
+        },
+        bytes: image.bytes().to_vec().leak(),
+        relocs: Reloc::slice(relocs.collect::<Vec<u8>>().leak()),
+        imports: &[],
+        size: image.size(),
+        align: image.align(),
+        segments: segments.collect::<Vec<_>>().leak(),
+        exports: &[],
+        stack: None,
+        packed: image.packed(),
+        base: None,
+        narrow: Some((image.narrow().last, image.narrow().first_high)),
+        done: None,
+        panic: None,
+    })))
+}
+
+type Answer = unsafe extern "C" fn(u64) -> u64;
+
+/// Compiled in every way that a compiler has, the code runs where it is mapped: at two places, each with its own data.
+#[test]
+fn compiled_code_runs() {
+    let bench = Bench::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/relocatable/runs.c");
+    let object = bench.path("runs.o");
+    for flags in [
+        "-O2 -fPIE",
+        "-O0 -fPIE -fcommon",
+        "-O2 -fPIC -fno-plt",
+        "-O1 -fPIC -fcommon -mno-red-zone",
+        "-Os -fPIE -ffunction-sections -fdata-sections",
+        "-O2 -fPIC -mcmodel=large",
+        "-O0 -fPIC -mcmodel=medium -mlarge-data-threshold=64",
+        "-O2 -fno-pic -mcmodel=large",
+    ] {
+        let mut cc = std::process::Command::new("cc");
+        cc.args(["-ffreestanding", "-fno-stack-protector", "-fcf-protection=none"]).args(flags.split(' '));
+        run(cc.arg("-c").arg(&source).arg("-o").arg(&object));
+        let object = std::fs::read(&object).unwrap();
+        let image =
+            Image::parse(&object, &Limits::default()).unwrap_or_else(|faults| panic!("{flags}: {faults}"));
+        assert!(image.relocations().len() >= 7, "{flags}: {image}");
+        let blob = embedded(&image);
+        let answer = Offset::<Answer>::__new(image.symbol("answer").unwrap().offset(), image.id());
+        let places = [blob.map().unwrap(), blob.map().unwrap()];
+        for mapped in &places {
+            // SAFETY: `answer` of `runs.c` is declared so.
+            let answer = unsafe { mapped.function(answer) }.unwrap();
+            // SAFETY: the code is that of `runs.c`, which does what it says and nothing else.
+            let answers = (0..8).map(|which| unsafe { answer(which) } - 35).collect::<Vec<u64>>();
+            assert_eq!(answers, [35, 50, u64::from(b'a'), 77, 1, 1, 81, 1000], "{flags}");
+        }
+    }
+}
+
+/// The same for i386, as a program that the kernel maps as it was loaded.
+#[test]
+fn compiled_code_of_i386_runs() {
+    let bench = Bench::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/relocatable/runs.c");
+    let object = bench.path("runs.o");
+    for flags in ["-O2 -fPIE", "-O0 -fPIC -fcommon", "-O2 -fPIC -fno-plt", "-O1 -fno-pic"] {
+        let mut cc = std::process::Command::new("cc");
+        cc.args(["-m32", "-ffreestanding", "-fno-stack-protector", "-fcf-protection=none"]);
+        run(cc.args(flags.split(' ')).arg("-c").arg(&source).arg("-o").arg(&object));
+        let object = std::fs::read(&object).unwrap();
+        let image =
+            Image::parse(&object, &Limits::default()).unwrap_or_else(|faults| panic!("{flags}: {faults}"));
+        for base in [0x1000_0000, 0x7654_0000] {
+            let mut loaded = vec![0; usize::try_from(image.size()).unwrap()];
+            embedded(&image).load(&mut loaded, base).unwrap();
+            let program = program::write(bench.folder.path(), &image, &loaded, base);
+            let status = std::process::Command::new(program).status().unwrap();
+            assert_eq!(status.code(), Some(42), "{flags} at {base:#x}");
+        }
+    }
+}
+
+/// Code that is not position-independent at all has words of 32 bits, and runs in the lowest 2 GiB alone.
+#[test]
+fn code_for_low_addresses_is_checked() {
+    let bench = Bench::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/relocatable/runs.c");
+    let object = bench.path("runs.o");
+    let mut cc = std::process::Command::new("cc");
+    cc.args(["-ffreestanding", "-fno-stack-protector", "-fcf-protection=none", "-fno-pic", "-O1"]);
+    run(cc.arg("-c").arg(source).arg("-o").arg(&object));
+    let object = std::fs::read(&object).unwrap();
+    let faults = Image::parse(&object, &Limits::default()).unwrap_err().to_string();
+    assert!(faults.contains("the option `abs32`"), "{faults}");
+    let image = Image::parse(&object, &Limits::default().with_abs32(Abs32::Checked)).unwrap();
+    let error = embedded(&image).load(&mut vec![0; 1 << 20], 0x7fff_0000_0000).unwrap_err();
+    assert!(matches!(error, pie_blob::LoadError::Narrow { .. }), "{error}");
+    assert!(error.to_string().contains("a word narrower than an address"), "{error}");
+    assert_eq!(embedded(&image).load(&mut vec![0; 1 << 20], 0x4000_0000), Ok(()));
 }

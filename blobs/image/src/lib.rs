@@ -1,6 +1,7 @@
 //! Object to image: reads a prelinked ELF object and flattens it, or says everything that is wrong with it.
 //!
-//! An *object* is fully linked and position-independent (`ET_DYN`). Its *image* is what lies in memory when
+//! An *object* is fully linked and position-independent (`ET_DYN`), or for x86-64 and i386 relocatable (`ET_REL`: what `ld -r`
+//! writes, and compel's `.po`), and then it is linked here. Its *image* is what lies in memory when
 //! it runs: initialised bytes, a zero tail, segments with permissions, and the *relocations*: the words to
 //! which the base is added, or the address of an *import*, which is a symbol that the object does not define. Nothing else of ELF is left, so that what embeds or loads an image needs no ELF.
 //!
@@ -19,8 +20,8 @@
 //!
 //! The object is untrusted. An object that cannot become a correct image is refused with [`Faults`]: every
 //! reason at once, each naming section, symbol and relocation, and what to do about it. No input makes this
-//! crate panic, and none makes it allocate beyond a small multiple of the file's size plus
-//! [`Limits::image_size`].
+//! crate panic, and none makes it allocate more at once than 32 times the file's size and 16 times
+//! [`Limits::image_size`]: a small file can ask for a large image, and for a relocation of every word in it.
 //!
 //! # The way of the data
 //!
@@ -31,6 +32,8 @@
 //! | `layout` | `PT_LOAD`s to segments and bytes |
 //! | `relocate` | relocation tables to addends in the words, a sorted list, and imports |
 //! | `symbols` | symbol tables to exports |
+//! | `relocatable` | relocatable objects: sections to segments, relocations to bytes and to what is left for the loader |
+//! | `narrow` | words that are narrower than an address: at which bases they hold their values |
 //! | `describe`, `types` | debugging information to signatures: what an object says of its own functions |
 //! | `architecture` | the table of what differs between instruction sets |
 #![forbid(unsafe_code)]

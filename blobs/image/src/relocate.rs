@@ -49,14 +49,13 @@ pub(crate) fn relocate(
     marks: &Marks,
     faults: &mut Faults,
 ) -> (Vec<Relocation>, Vec<Import>) {
-    let mut table = Table {
-        object,
-        layout,
-        marks,
-        faults,
-        width: u64::from(object.architecture.pointer_width()),
-        words: Vec::new(),
-    };
+    // As many as can be asked for, and no more than fit side by side: a list that grows takes up to three times as much.
+    let bitmaps = object.dynamic.relr.iter().map(|entry| u64::from(entry.count_ones()));
+    let asked = bitmaps.sum::<u64>().saturating_add(object.dynamic.relocations.len() as u64);
+    let fit = layout.bytes.len() / usize::from(object.architecture.pointer_width()) + 1;
+    let words = Vec::with_capacity(fit.min(usize::try_from(asked).unwrap_or(fit)));
+    let mut table =
+        Table { object, layout, marks, faults, width: u64::from(object.architecture.pointer_width()), words };
     for entry in &object.dynamic.relocations {
         table.entry(entry);
     }
@@ -241,7 +240,7 @@ impl Table<'_, '_> {
         }
         let mut words = std::mem::take(&mut self.words);
         let numbers = number(self.object, &words, self.faults);
-        words.sort_by_key(|word| word.offset);
+        words.sort_unstable_by_key(|word| word.offset);
         let mut relocations = Vec::with_capacity(words.len());
         let mut before: Option<u64> = None;
         for word in words {

@@ -9,7 +9,7 @@ mod support;
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader};
-use pie_blob_image::{Abs32, BaseError, DroppedReason, Fault, Image, Limits, RelocationKind};
+use pie_blob_image::{Abs32, BaseError, DroppedReason, Image, Limits, RelocationKind};
 use support::{Bench, RELOCATABLE, linkers};
 
 fn assembled(source: &str) -> Vec<u8> {
@@ -187,7 +187,9 @@ fn absolute_symbols_do_not_move() {
 
 #[test]
 fn a_weak_call_leads_nowhere_and_a_weak_address_is_zero() {
-    let image = parse(".weak absent\nstart: cmpq $0, absent@GOTPCREL(%rip)\n call absent@PLT\n");
+    let image = parse(
+        ".weak absent\nstart: cmpq $0, absent@GOTPCREL(%rip)\n call absent@PLT\n.reloc . + 1, R_X86_64_PC32, absent - 4\n.byte 0xe8\n.long 0\n",
+    );
     assert!(image.relocations().is_empty(), "{image}");
     let slot = image.bytes().len() - 8;
     assert_eq!(image.bytes()[slot..], [0; 8]);
@@ -348,11 +350,19 @@ fn images_over_the_limit() {
 //# fault: Fault::Relocatable
 #[test]
 fn architectures_of_which_linked_objects_alone_are_read() {
-    let message = Fault::Relocatable { architecture: "aarch64" }.to_string();
-    assert!(
-        message.contains("(ET_REL) for aarch64") && message.contains("ld -pie --no-dynamic-linker"),
-        "{message}"
-    );
+    let mut object = assembled(RELOCATABLE);
+    for (machine, name) in [(183, "aarch64"), (243, "riscv64"), (258, "loongarch64")] {
+        object[18..20].copy_from_slice(&u16::to_le_bytes(machine));
+        refuse_object(
+            &object,
+            &[
+                &format!(
+                    "this is a relocatable object (ET_REL) for {name}, of which linked objects alone are read"
+                ),
+                "link it with `ld -pie --no-dynamic-linker",
+            ],
+        );
+    }
 }
 
 #[test]

@@ -45,8 +45,7 @@ pub(crate) fn wanted(object: &Object<'_>, contents: &[Contents<'_>], tables: &[T
             got.addressed |= symbol_at(object, entry.symbol).is_some_and(|symbol| symbol.name == got::NAME);
             let relaxed = relaxed(object, rule, entry, code, end);
             match rule.value {
-                Value::Table | Value::InTable => got.addressed = true,
-                Value::Slot => got.addressed = true,
+                Value::Table | Value::InTable | Value::BranchInTable | Value::Slot => got.addressed = true,
                 Value::BasedSlot | Value::RelaxableBasedSlot => got.addressed |= !is_absolute(entry, code),
                 _ => {}
             }
@@ -56,6 +55,16 @@ pub(crate) fn wanted(object: &Object<'_>, contents: &[Contents<'_>], tables: &[T
         }
     }
     got
+}
+
+/// Whether the field is the displacement of a call or of a jump.
+fn is_branch(code: &[u8], offset: usize) -> bool {
+    const CALL: u8 = 0xe8;
+    const JUMP: u8 = 0xe9;
+    offset
+        .checked_sub(1)
+        .and_then(|before| code.get(before))
+        .is_some_and(|opcode| matches!(*opcode, CALL | JUMP))
 }
 
 /// Whether the instruction in front of a field has no base register.
@@ -169,13 +178,18 @@ impl Linker<'_, '_> {
         match rule.value {
             Value::Nothing => {}
             Value::Absolute => (value, moves) = (sum, target.moves),
-            Value::Distance if !target.moves => return Err(RelocationFault::Distance),
+            // Older assemblers, and those of i386, have no type of its own for a branch.
+            Value::Distance if !(target.moves || target.missing && is_branch(code, offset)) => {
+                return Err(RelocationFault::Distance);
+            }
             // A call of what is not there is guarded by a test of its address; like every linker of a static-PIE this
             // one lets it lead to address 0 of the image.
-            Value::Branch if !target.moves && !target.missing => return Err(RelocationFault::Distance),
+            Value::Branch | Value::BranchInTable if !target.moves && !target.missing => {
+                return Err(RelocationFault::Distance);
+            }
             Value::Distance | Value::Branch => value = sum - i128::from(place),
             Value::InTable if !target.moves => return Err(RelocationFault::Distance),
-            Value::InTable => value = sum - table,
+            Value::InTable | Value::BranchInTable => value = sum - table,
             Value::Table => value = table + i128::from(addend) - i128::from(place),
             Value::Size => {
                 let size = symbol_at(self.object, entry.symbol).map_or(0, |symbol| symbol.size);
@@ -287,7 +301,7 @@ impl Linker<'_, '_> {
     /// The relocations that are left, sorted; fields that overlap are reported.
     pub(crate) fn finish(mut self) -> (Vec<Relocation>, Narrow) {
         let mut fields = std::mem::take(&mut self.fields);
-        fields.sort_by_key(|field| field.place.start);
+        fields.sort_unstable_by_key(|field| field.place.start);
         let mut relocations = Vec::new();
         let mut before: Option<Bytes<u64>> = None;
         for field in fields {

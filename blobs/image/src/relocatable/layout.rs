@@ -138,6 +138,10 @@ impl Placement {
                 }),
             }
         }
+        // An empty section behind the last one may have a symbol, whose address is the image's too.
+        if let Some(last) = segments.last_mut() {
+            last.size = self.end.saturating_sub(last.offset);
+        }
         for segment in &mut segments {
             segment.initialised = self.initialised.saturating_sub(segment.offset).min(segment.size);
         }
@@ -190,6 +194,13 @@ mod tests {
     #[test]
     fn what_is_empty_shares_nothing() {
         assert_eq!(layout(&[(0x24, 1, TEXT), (0, 16, DATA), (8, 4, TEXT)]).0, [0, 0x30, 0x30]);
+    }
+
+    #[test]
+    fn an_empty_section_at_the_end_is_part_of_the_image() {
+        let (offsets, segments) = layout(&[(8, 8, DATA), (0, 0x4000, CONSTANTS)]);
+        assert_eq!(offsets, [0, 0x4000]);
+        assert_eq!(segments, [(0, 0x4000, "RW-".to_owned())]);
     }
 
     #[test]

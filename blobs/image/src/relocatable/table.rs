@@ -32,6 +32,8 @@ pub(crate) enum Value {
     Branch,
     /// S + A - GOT.
     InTable,
+    /// L + A - GOT, for a branch.
+    BranchInTable,
     /// GOT + A - P.
     Table,
     /// G + A.
@@ -125,7 +127,7 @@ const X86_64: &[Rule] = &[
     row(elf::R_X86_64_GOTOFF64, Value::InTable, 8, Range::Any),
     row(elf::R_X86_64_GOT64, Value::Slot, 8, Range::Any),
     row(elf::R_X86_64_GOTPCREL64, Value::SlotDistance, 8, Range::Any),
-    row(elf::R_X86_64_PLTOFF64, Value::InTable, 8, Range::Any),
+    row(elf::R_X86_64_PLTOFF64, Value::BranchInTable, 8, Range::Any),
     row(elf::R_X86_64_SIZE32, Value::Size, 4, Range::Unsigned),
     row(elf::R_X86_64_SIZE64, Value::Size, 8, Range::Any),
 ];
