@@ -7,46 +7,9 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{SOURCE, Scratch, command, done, image, refused};
+use common::{SCRIPT, SOURCE, Scratch, command, done, image, linkers, refused};
 
 const BASES: [u64; 3] = [0x10_0000, 0x5555_5555_4000, 0xffff_ffff_8000_0000];
-
-/// One segment, so that the linker's plain binary is the image; what only the reader needs lies behind it.
-const SCRIPT: &str = "
-ENTRY(start)
-PHDRS { all PT_LOAD FLAGS(7); reader PT_LOAD FLAGS(6); dynamic PT_DYNAMIC FLAGS(6); }
-SECTIONS {
-    . = BASE;
-    .text : { *(.text) } :all
-    .data : { *(.data.rel.ro .data) } :all
-    .bss (NOLOAD) : { *(.bss) } :all
-    . = ALIGN(4096);
-    __pie_blob_end = .;
-    __pie_blob_packed = 1;
-    .got : { *(.got .got.plt) } :reader
-    .dynamic : { *(.dynamic) } :reader :dynamic
-    .dynsym : { *(.dynsym) } :reader
-    .dynstr : { *(.dynstr) } :reader
-    .hash : { *(.hash) } :reader
-    .rela.dyn : { *(.rela.*) } :reader
-    /DISCARD/ : { *(.comment .note .note.* .eh_frame .interp .gnu.hash) }
-}
-";
-
-/// Every linker at hand: the toolchain's, LLVM's and GNU's.
-fn linkers() -> Vec<PathBuf> {
-    let rustc = |what| {
-        let output = done(Command::new("rustc").args(["--print", what]));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    let shipped = format!("{}/lib/rustlib/{}/bin/gcc-ld/ld.lld", rustc("sysroot"), rustc("host-tuple"));
-    let works = |linker: &PathBuf| {
-        Command::new(linker).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
-    let found: Vec<_> = [&shipped, "ld.lld", "ld"].map(PathBuf::from).into_iter().filter(works).collect();
-    assert!(!found.is_empty(), "every toolchain has a linker");
-    found
-}
 
 fn link(scratch: &Scratch, linker: &Path, object: &Path, base: u64, flags: &[&str]) -> PathBuf {
     let script = scratch.write("blob.ld", &SCRIPT.replace("BASE", &format!("{base:#x}")));

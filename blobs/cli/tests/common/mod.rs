@@ -55,6 +55,28 @@ zeros:
 end_of_zeros:
 ";
 
+/// One segment, so that the linker's plain binary is the image; what only the reader needs lies behind it.
+pub const SCRIPT: &str = "
+ENTRY(start)
+PHDRS { all PT_LOAD FLAGS(7); reader PT_LOAD FLAGS(6); dynamic PT_DYNAMIC FLAGS(6); }
+SECTIONS {
+    . = BASE;
+    .text : { *(.text) } :all
+    .data : { *(.data.rel.ro .data) } :all
+    .bss (NOLOAD) : { *(.bss) } :all
+    . = ALIGN(4096);
+    __pie_blob_end = .;
+    __pie_blob_packed = 1;
+    .got : { *(.got .got.plt) } :reader
+    .dynamic : { *(.dynamic) } :reader :dynamic
+    .dynsym : { *(.dynsym) } :reader
+    .dynstr : { *(.dynstr) } :reader
+    .hash : { *(.hash) } :reader
+    .rela.dyn : { *(.rela.*) } :reader
+    /DISCARD/ : { *(.comment .note .note.* .eh_frame .interp .gnu.hash) }
+}
+";
+
 /// A directory that is removed at the end.
 pub struct Scratch(tempfile::TempDir);
 
@@ -130,4 +152,19 @@ pub fn refused(command: &mut Command) -> String {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(output.stdout.is_empty());
     said
+}
+
+/// Every linker at hand: the toolchain's, LLVM's and GNU's.
+pub fn linkers() -> Vec<PathBuf> {
+    let rustc = |what| {
+        let output = done(Command::new("rustc").args(["--print", what]));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let shipped = format!("{}/lib/rustlib/{}/bin/gcc-ld/ld.lld", rustc("sysroot"), rustc("host-tuple"));
+    let works = |linker: &PathBuf| {
+        Command::new(linker).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    let found: Vec<_> = [&shipped, "ld.lld", "ld"].map(PathBuf::from).into_iter().filter(works).collect();
+    assert!(!found.is_empty(), "every toolchain has a linker");
+    found
 }
