@@ -13,5 +13,5 @@ pub(crate) fn run(arguments: &Flatten) -> Result<(), Error> {
         // The reader's limit on the size of images keeps this far below what a `usize` holds.
         bytes.resize(usize::try_from(image.size()).unwrap_or(usize::MAX), 0);
     }
-    output::to(&arguments.output, &bytes)
+    output::to(&arguments.output, &|to| to.write_all(&bytes))
 }

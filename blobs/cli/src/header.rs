@@ -6,7 +6,7 @@
 mod loader;
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use pie_blob_image::{Image, Permissions, RelocationKind};
@@ -27,8 +27,8 @@ pub(crate) fn run(arguments: &Header) -> Result<(), Error> {
     let image = object::image(&arguments.object)?;
     let path = &arguments.object.path;
     let name = arguments.name.clone().unwrap_or_else(|| name_of(path));
-    let header = header(&image, &name).map_err(|reasons| Error::Header { path: path.clone(), reasons })?;
-    output::to(&arguments.output, header.as_bytes())
+    let relocations = check(&image).map_err(|reasons| Error::Header { path: path.clone(), reasons })?;
+    output::to(&arguments.output, &|to| write(to, &image, &name, &relocations))
 }
 
 /// Whether the text is a name in C as it is.
@@ -45,8 +45,8 @@ fn name_of(path: &Path) -> String {
     if name.starts_with(|first: char| first.is_ascii_alphabetic()) { name } else { format!("blob{name}") }
 }
 
-/// The whole header, or what it cannot say.
-fn header(image: &Image, name: &str) -> Result<String, Vec<String>> {
+/// The relocations as the loader is told of them, or whatever the header cannot say.
+fn check(image: &Image) -> Result<Vec<(u32, u32)>, Vec<String>> {
     let mut reasons = unnameable(image);
     let relocations: Vec<_> = image
         .relocations()
@@ -61,13 +61,7 @@ fn header(image: &Image, name: &str) -> Result<String, Vec<String>> {
             }
         })
         .collect();
-    if !reasons.is_empty() {
-        return Err(reasons);
-    }
-    let mut text = String::new();
-    // Writing to a string does not fail.
-    let _ = write(&mut text, image, name, &relocations);
-    Ok(text)
+    if reasons.is_empty() { Ok(relocations) } else { Err(reasons) }
 }
 
 /// Names that would be none in C, or the same one twice.
@@ -108,98 +102,98 @@ fn how(kind: RelocationKind) -> Option<u32> {
     }
 }
 
-fn write(text: &mut String, image: &Image, name: &str, relocations: &[(u32, u32)]) -> fmt::Result {
-    loader::opening(text, image, name)?;
-    numbers(text, image, name, relocations.len())?;
-    names(text, image, name)?;
-    segments(text, image, name)?;
-    bytes(text, image, name)?;
-    table(text, name, relocations)?;
-    loader::function(text, image, name, relocations)?;
-    writeln!(text, "\n#endif")
+fn write(to: &mut dyn io::Write, image: &Image, name: &str, relocations: &[(u32, u32)]) -> io::Result<()> {
+    loader::opening(to, image, name)?;
+    numbers(to, image, name, relocations.len())?;
+    names(to, image, name)?;
+    segments(to, image, name)?;
+    bytes(to, image, name)?;
+    table(to, name, relocations)?;
+    loader::function(to, image, name, relocations)?;
+    writeln!(to, "\n#endif")
 }
 
-fn numbers(text: &mut String, image: &Image, name: &str, relocations: usize) -> fmt::Result {
+fn numbers(to: &mut dyn io::Write, image: &Image, name: &str, relocations: usize) -> io::Result<()> {
     writeln!(
-        text,
+        to,
         "\n/* The bytes in memory, how many of them are not zero from the start, and what a base is a multiple of. */"
     )?;
-    writeln!(text, "#define {name}_SIZE UINT64_C({:#x})", image.size())?;
-    writeln!(text, "#define {name}_INITIALISED UINT64_C({:#x})", image.bytes().len())?;
-    writeln!(text, "#define {name}_ALIGN UINT64_C({:#x})", image.align())?;
-    writeln!(text, "/* Tells this image from every other. */")?;
-    writeln!(text, "#define {name}_ID UINT64_C({:#018x})", image.id())?;
-    writeln!(text, "#define {name}_RELOCATIONS {relocations}u")?;
+    writeln!(to, "#define {name}_SIZE UINT64_C({:#x})", image.size())?;
+    writeln!(to, "#define {name}_INITIALISED UINT64_C({:#x})", image.bytes().len())?;
+    writeln!(to, "#define {name}_ALIGN UINT64_C({:#x})", image.align())?;
+    writeln!(to, "/* Tells this image from every other. */")?;
+    writeln!(to, "#define {name}_ID UINT64_C({:#018x})", image.id())?;
+    writeln!(to, "#define {name}_RELOCATIONS {relocations}u")?;
     if let Some(stack) = image.stack() {
-        writeln!(text, "/* The reserved stack, from its lowest byte to the one behind its highest. */")?;
-        writeln!(text, "#define {name}_STACK UINT64_C({:#x})", stack.start)?;
-        writeln!(text, "#define {name}_STACK_TOP UINT64_C({:#x})", stack.end)?;
+        writeln!(to, "/* The reserved stack, from its lowest byte to the one behind its highest. */")?;
+        writeln!(to, "#define {name}_STACK UINT64_C({:#x})", stack.start)?;
+        writeln!(to, "#define {name}_STACK_TOP UINT64_C({:#x})", stack.end)?;
     }
     Ok(())
 }
 
-fn names(text: &mut String, image: &Image, name: &str) -> fmt::Result {
-    writeln!(text, "\n/* Where the exports lie, counted from the base. */")?;
+fn names(to: &mut dyn io::Write, image: &Image, name: &str) -> io::Result<()> {
+    writeln!(to, "\n/* Where the exports lie, counted from the base. */")?;
     for export in image.exports() {
-        writeln!(text, "#define {name}_OFFSET_{} UINT64_C({:#x})", export.name(), export.offset())?;
+        writeln!(to, "#define {name}_OFFSET_{} UINT64_C({:#x})", export.name(), export.offset())?;
     }
     writeln!(
-        text,
+        to,
         "\n/* The imports: the place of each address in what the loader is given, and how many there are. */"
     )?;
     for (number, import) in image.imports().iter().enumerate() {
-        writeln!(text, "#define {name}_IMPORT_{} {number}u", import.name())?;
+        writeln!(to, "#define {name}_IMPORT_{} {number}u", import.name())?;
     }
-    writeln!(text, "#define {name}_IMPORTS {}u", image.imports().len())
+    writeln!(to, "#define {name}_IMPORTS {}u", image.imports().len())
 }
 
-fn segments(text: &mut String, image: &Image, name: &str) -> fmt::Result {
+fn segments(to: &mut dyn io::Write, image: &Image, name: &str) -> io::Result<()> {
     writeln!(
-        text,
+        to,
         "\n/* What the pages of each part must allow: 4 to read, 2 to write, 1 to execute; nothing in a guard. */"
     )?;
-    writeln!(text, "struct {name}_segment {{\n    uint64_t offset, size;\n    unsigned permissions;\n}};")?;
-    writeln!(text, "#define {name}_SEGMENTS {}u", image.segments().len())?;
-    writeln!(text, "static const struct {name}_segment {name}_segments[] = {{")?;
+    writeln!(to, "struct {name}_segment {{\n    uint64_t offset, size;\n    unsigned permissions;\n}};")?;
+    writeln!(to, "#define {name}_SEGMENTS {}u", image.segments().len())?;
+    writeln!(to, "static const struct {name}_segment {name}_segments[] = {{")?;
     for segment in image.segments() {
         let Permissions { read, write, execute } = segment.permissions;
         let permissions = u8::from(read) << 2 | u8::from(write) << 1 | u8::from(execute);
         let (offset, size) = (segment.offset, segment.size);
-        writeln!(text, "    {{ UINT64_C({offset:#x}), UINT64_C({size:#x}), {permissions}u }},")?;
+        writeln!(to, "    {{ UINT64_C({offset:#x}), UINT64_C({size:#x}), {permissions}u }},")?;
     }
-    writeln!(text, "}};")
+    writeln!(to, "}};")
 }
 
-fn bytes(text: &mut String, image: &Image, name: &str) -> fmt::Result {
-    writeln!(text, "\n/* The initialised bytes as they stand at base 0. */")?;
-    writeln!(text, "static const unsigned char {name}_bytes[] = {{")?;
+fn bytes(to: &mut dyn io::Write, image: &Image, name: &str) -> io::Result<()> {
+    writeln!(to, "\n/* The initialised bytes as they stand at base 0. */")?;
+    writeln!(to, "static const unsigned char {name}_bytes[] = {{")?;
     // C has no empty arrays.
     let bytes = if image.bytes().is_empty() { &[0] } else { image.bytes() };
     for line in bytes.chunks(LINE) {
-        text.push_str("   ");
+        to.write_all(b"   ")?;
         for byte in line {
-            write!(text, " {byte:#04x},")?;
+            write!(to, " {byte:#04x},")?;
         }
-        text.push('\n');
+        writeln!(to)?;
     }
-    writeln!(text, "}};")
+    writeln!(to, "}};")
 }
 
-fn table(text: &mut String, name: &str, relocations: &[(u32, u32)]) -> fmt::Result {
+fn table(to: &mut dyn io::Write, name: &str, relocations: &[(u32, u32)]) -> io::Result<()> {
     if relocations.is_empty() {
         return Ok(());
     }
     writeln!(
-        text,
+        to,
         "\n/* The words to which the base is added. `how` is the width of the word in bytes; with {BIG_ENDIAN:#x}, its bytes are in\n   \
          big-endian order; with {IMPORT:#x}, the address of the import `how >> 8` is added instead of the base. */"
     )?;
-    writeln!(text, "struct {name}_relocation {{\n    uint32_t offset, how;\n}};")?;
-    writeln!(text, "static const struct {name}_relocation {name}_relocations[] = {{")?;
+    writeln!(to, "struct {name}_relocation {{\n    uint32_t offset, how;\n}};")?;
+    writeln!(to, "static const struct {name}_relocation {name}_relocations[] = {{")?;
     for (offset, how) in relocations {
-        writeln!(text, "    {{ {offset:#x}u, {how:#x}u }},")?;
+        writeln!(to, "    {{ {offset:#x}u, {how:#x}u }},")?;
     }
-    writeln!(text, "}};")
+    writeln!(to, "}};")
 }
 
 #[cfg(test)]

@@ -8,10 +8,9 @@ use pie_blob_image::{Image, Narrow, Segment};
 
 use crate::arguments::Inspect;
 use crate::error::Error;
-use crate::json::{self, json};
 use crate::paint::Paint;
 use crate::plain::plain;
-use crate::{object, output};
+use crate::{json, object, output};
 
 /// How many cells the bar of a segment has.
 const CELLS: u64 = 32;
@@ -19,15 +18,13 @@ const CELLS: u64 = 32;
 pub(crate) fn run(arguments: &Inspect) -> Result<(), Error> {
     let image = object::image(&arguments.object)?;
     let path = &arguments.object.path;
-    let text = if arguments.json {
-        json(path, &image)
-    } else {
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        let _ = draw(&mut text, path, &image, Paint::stdout(arguments.color));
-        text
-    };
-    output::to_stdout(text.as_bytes())
+    if arguments.json {
+        return output::to_stdout(&|to| json::write(to, path, &image));
+    }
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = draw(&mut text, path, &image, Paint::stdout(arguments.color));
+    output::to_stdout(&|to| to.write_all(text.as_bytes()))
 }
 
 fn draw(text: &mut String, path: &Path, image: &Image, paint: Paint) -> fmt::Result {

@@ -1,17 +1,58 @@
 //! `inspect --json`: what `docs/json.md` describes, field by field.
 
+use std::io;
 use std::path::Path;
 
 use pie_blob_image::{DroppedReason, Image, Narrow, Relocation, SymbolKind};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
 /// Changes when a field is taken away or means something else.
 const VERSION: u32 = 1;
 
-/// The image as JSON, ended by a line feed.
-pub(crate) fn json(path: &Path, image: &Image) -> String {
+/// Writes the image as JSON, ended by a line feed.
+pub(crate) fn write(to: &mut dyn io::Write, path: &Path, image: &Image) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, &Document { path, image })?;
+    to.write_all(b"\n")
+}
+
+/// An image and where its object was found.
+struct Document<'a> {
+    path: &'a Path,
+    image: &'a Image,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (field, value) in fields(self.path, self.image).as_object().into_iter().flatten() {
+            map.serialize_entry(field, value)?;
+        }
+        map.serialize_entry("relocations", &Relocations(self.image))?;
+        map.end()
+    }
+}
+
+/// One after the other: a small object can ask for so many that they would not fit into memory as JSON.
+struct Relocations<'a>(&'a Image);
+
+impl Serialize for Relocations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.relocations().iter().map(|relocation| {
+            json!({
+                "offset": relocation.offset(),
+                "width": relocation.kind().width(),
+                "kind": kind(*relocation),
+                "import": relocation.kind().import(),
+            })
+        }))
+    }
+}
+
+/// Everything but the relocations.
+fn fields(path: &Path, image: &Image) -> Value {
     let architecture = image.architecture();
-    let described = json!({
+    json!({
         "version": VERSION,
         "file": path.display().to_string(),
         "architecture": architecture.name(),
@@ -39,19 +80,12 @@ pub(crate) fn json(path: &Path, image: &Image) -> String {
             "kind": symbol_kind(export.kind()),
         })),
         "imports": imports(image),
-        "relocations": list(image.relocations(), |relocation| json!({
-            "offset": relocation.offset(),
-            "width": relocation.kind().width(),
-            "kind": kind(*relocation),
-            "import": relocation.kind().import(),
-        })),
         "dropped": list(image.dropped(), |dropped| json!({
             "name": dropped.name(),
             "size": dropped.size(),
             "reason": reason(dropped.reason()),
         })),
-    });
-    format!("{described:#}\n")
+    })
 }
 
 /// How a relocation is called without the number of its import.

@@ -1,7 +1,7 @@
 //! `pie-blob`: looks at an object the way the macro will, and writes what the macro would embed for those who have no macro.
 //!
-//! Everything is `pie_blob_image`'s: this crate draws, formats and writes. Each subcommand makes its whole output before
-//! the first byte of it is written, so that there is one place where writing fails.
+//! Everything is `pie_blob_image`'s: this crate draws, formats and writes. Each subcommand knows
+//! that it can succeed before the first byte of its output is written, and there is one place where writing fails.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -48,8 +48,11 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), arguments::NAME, &mut script);
-            output::to_stdout(&script)
+            output::to_stdout(&|to| to.write_all(&script))
         }
-        Task::Man { subcommand } => output::to_stdout(&arguments::man(subcommand.as_deref())?),
+        Task::Man { subcommand } => {
+            let page = arguments::man(subcommand.as_deref())?;
+            output::to_stdout(&|to| to.write_all(&page))
+        }
     }
 }

@@ -4,23 +4,32 @@
 //! Whatever cannot be written is an error, a full disk and a reader that has gone away among them.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use tempfile::Builder;
 
 use crate::error::Error;
 
+/// Whatever writes itself, piece by piece: an image as text may be too much to hold.
+pub(crate) type Writing<'a> = &'a dyn Fn(&mut dyn io::Write) -> io::Result<()>;
+
 /// Writes to a path; `-` is standard output.
-pub(crate) fn to(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn to(path: &Path, writing: Writing<'_>) -> Result<(), Error> {
     if path == Path::new("-") {
-        return to_stdout(bytes);
+        return to_stdout(writing);
     }
-    to_file(path, bytes).map_err(|error| Error::write(path, error))
+    to_file(path, writing).map_err(|error| Error::write(path, error))
 }
 
-pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Error> {
-    checked(io::stdout().write_all(bytes))
+pub(crate) fn to_stdout(writing: Writing<'_>) -> Result<(), Error> {
+    checked(buffered(&mut io::stdout(), writing))
+}
+
+fn buffered(to: &mut dyn io::Write, writing: Writing<'_>) -> io::Result<()> {
+    let mut buffer = BufWriter::with_capacity(1 << 16, to);
+    writing(&mut buffer)?;
+    buffer.flush()
 }
 
 /// The error of something that was written to standard output, or of what is still to be written.
@@ -28,11 +37,11 @@ pub(crate) fn checked(written: io::Result<()>) -> Result<(), Error> {
     written.and_then(|()| io::stdout().flush()).map_err(Error::stdout)
 }
 
-fn to_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn to_file(path: &Path, writing: Writing<'_>) -> io::Result<()> {
     let there = match fs::metadata(path) {
         // A device or a pipe is written to; a file in its place would not be what was asked for.
         Ok(there) if !there.is_file() => {
-            return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+            return buffered(&mut fs::OpenOptions::new().write(true).open(path)?, writing);
         }
         Ok(there) => Some(there.permissions()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -42,7 +51,7 @@ fn to_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let place = if there.is_some() { fs::canonicalize(path)? } else { path.to_owned() };
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = new(folder)?;
-    file.write_all(bytes)?;
+    buffered(file.as_file_mut(), writing)?;
     if let Some(permissions) = there {
         file.as_file().set_permissions(permissions)?;
     }

@@ -3,18 +3,18 @@
 //! A check that could never fail is not written at all: a compiler would say so. Words are added to byte by byte, so that
 //! neither the alignment of the buffer nor the byte order of the host matters.
 
-use std::fmt::{self, Write as _};
+use std::io;
 
 use pie_blob_image::{Image, Narrow};
 
 use super::{BIG_ENDIAN, IMPORT};
 
 /// What a reader of the header has to know, and the guard against a second inclusion.
-pub(super) fn opening(text: &mut String, image: &Image, name: &str) -> fmt::Result {
+pub(super) fn opening(to: &mut dyn io::Write, image: &Image, name: &str) -> io::Result<()> {
     let architecture = image.architecture().name();
     let version = env!("CARGO_PKG_VERSION");
     write!(
-        text,
+        to,
         "\
 /* Written by pie-blob {version}; not for editing. The blob `{name}`: position-independent code for {architecture}.
 
@@ -37,13 +37,13 @@ pub(super) fn opening(text: &mut String, image: &Image, name: &str) -> fmt::Resu
 
 /// The loader, and what it answers.
 pub(super) fn function(
-    text: &mut String,
+    to: &mut dyn io::Write,
     image: &Image,
     name: &str,
     relocations: &[(u32, u32)],
-) -> fmt::Result {
+) -> io::Result<()> {
     write!(
-        text,
+        to,
         "
 enum {name}_result {{
     {name}_LOADED,
@@ -71,30 +71,27 @@ static inline enum {name}_result {name}_load(void *buffer, size_t length, uint64
         return {name}_NO_ROOM;
 "
     )?;
-    checks(text, image, name)?;
-    let initialised = if image.bytes().is_empty() {
-        ""
-    } else {
-        "    for (; at < SIZE; at++)\n        image[at] = NAME_bytes[at];\n"
-    };
-    text.push_str("    at = 0;\n");
-    text.push_str(&initialised.replace("SIZE", &format!("{name}_INITIALISED")).replace("NAME", name));
-    writeln!(text, "    for (; at < {name}_SIZE; at++)\n        image[at] = 0;")?;
-    if !relocations.is_empty() {
-        relocate(text, name, relocations.iter().any(|(_, how)| how & IMPORT != 0))?;
+    checks(to, image, name)?;
+    writeln!(to, "    at = 0;")?;
+    if !image.bytes().is_empty() {
+        writeln!(to, "    for (; at < {name}_INITIALISED; at++)\n        image[at] = {name}_bytes[at];")?;
     }
-    writeln!(text, "    return {name}_LOADED;\n}}")
+    writeln!(to, "    for (; at < {name}_SIZE; at++)\n        image[at] = 0;")?;
+    if !relocations.is_empty() {
+        relocate(to, name, relocations.iter().any(|(_, how)| how & IMPORT != 0))?;
+    }
+    writeln!(to, "    return {name}_LOADED;\n}}")
 }
 
 /// What keeps the image from standing at a base, in the order in which the other loaders look.
-fn checks(text: &mut String, image: &Image, name: &str) -> fmt::Result {
+fn checks(to: &mut dyn io::Write, image: &Image, name: &str) -> io::Result<()> {
     if image.align() > 1 {
-        writeln!(text, "    if (base % {name}_ALIGN != 0)\n        return {name}_MISALIGNED;")?;
+        writeln!(to, "    if (base % {name}_ALIGN != 0)\n        return {name}_MISALIGNED;")?;
     }
     let last = if image.architecture().pointer_width() == 4 { u64::from(u32::MAX) } else { u64::MAX };
     let highest = last.saturating_sub(image.size().saturating_sub(1));
     if highest < u64::MAX {
-        writeln!(text, "    if (base > UINT64_C({highest:#x}))\n        return {name}_ADDRESS_SPACE;")?;
+        writeln!(to, "    if (base > UINT64_C({highest:#x}))\n        return {name}_ADDRESS_SPACE;")?;
     }
     let narrow = image.narrow();
     if narrow != Narrow::default() {
@@ -102,23 +99,23 @@ fn checks(text: &mut String, image: &Image, name: &str) -> fmt::Result {
             u64::MAX => String::new(),
             first => format!(" && base < UINT64_C({first:#x})"),
         };
-        writeln!(text, "    if (base > UINT64_C({:#x}){high})\n        return {name}_NARROW;", narrow.last)?;
+        writeln!(to, "    if (base > UINT64_C({:#x}){high})\n        return {name}_NARROW;", narrow.last)?;
     }
     if image.imports().is_empty() {
-        writeln!(text, "    (void)imports;")
+        writeln!(to, "    (void)imports;")
     } else {
-        writeln!(text, "    if (imports == NULL)\n        return {name}_NO_IMPORTS;")
+        writeln!(to, "    if (imports == NULL)\n        return {name}_NO_IMPORTS;")
     }
 }
 
-fn relocate(text: &mut String, name: &str, imports: bool) -> fmt::Result {
+fn relocate(to: &mut dyn io::Write, name: &str, imports: bool) -> io::Result<()> {
     let value = if imports {
         format!("(how & {IMPORT:#x}u) != 0 ? imports[how >> 8] : base")
     } else {
         "base".to_owned()
     };
     write!(
-        text,
+        to,
         "    for (at = 0; at < {name}_RELOCATIONS; at++) {{
         const uint32_t how = {name}_relocations[at].how;
         const uint64_t value = {value};
