@@ -224,20 +224,22 @@ fn apply<'r>(
     import: impl Fn(u32) -> Result<u64, LoadError>,
 ) -> Result<&'r [Reloc], LoadError> {
     let mut pending = relocs;
-    while let [reloc, rest @ ..] = pending {
+    loop {
         // Almost every word of almost every blob: nothing else is asked about it.
-        let applied = if reloc.kind() == WORD64_LE {
-            word(image, *reloc)
-                .map(|word| *word = u64::from_le_bytes(*word).wrapping_add(delta).to_le_bytes())
-        } else {
-            apply_other(image, *reloc, delta, &import)?
-        };
-        if applied.is_none() {
-            break;
+        while let [reloc, rest @ ..] = pending {
+            if reloc.kind() != WORD64_LE {
+                break;
+            }
+            let Some(word) = word(image, *reloc) else { return Ok(pending) };
+            *word = u64::from_le_bytes(*word).wrapping_add(delta).to_le_bytes();
+            pending = rest;
+        }
+        let [reloc, rest @ ..] = pending else { return Ok(pending) };
+        if apply_other(image, *reloc, delta, &import)?.is_none() {
+            return Ok(pending);
         }
         pending = rest;
     }
-    Ok(pending)
 }
 
 /// Changes one word, if it lies wholly in `image`.

@@ -29,7 +29,7 @@ pub enum Fault {
         /// What the file says of itself.
         found: &'static str,
     },
-    /// `e_type` is not `ET_DYN`.
+    /// `e_type` is none that is read, or that of an executable without relocations.
     FileType {
         /// Its name or number.
         found: String,
@@ -218,6 +218,8 @@ pub enum RelocationFault {
         /// The value.
         value: i64,
     },
+    /// The bytes are not what it says: the linker has changed the instruction.
+    Changed,
     /// It is a distance to what does not move with the image, so that it differs with the base.
     Distance,
     /// Its symbol lies in a section that is no part of the image.
@@ -305,7 +307,7 @@ impl fmt::Display for Fault {
             Self::FileType { found } => match found.as_str() {
                 "ET_EXEC" => f.write_str(
                     "this is an executable for a fixed address (ET_EXEC), its relocations are gone: compile with \
-                     `-fPIE` and link with `-pie --no-dynamic-linker`",
+                     `-fPIE` and link with `-pie --no-dynamic-linker`, or, for x86, keep them with `--emit-relocs`",
                 ),
                 found => write!(f, "the file type is {found} and not ET_DYN: link with `-pie --no-dynamic-linker`"),
             },
@@ -480,6 +482,10 @@ impl fmt::Display for RelocationFault {
             Self::ThreadLocal => {
                 f.write_str("thread-local storage, and the blob has no thread pointer: use ordinary statics")
             }
+            Self::Changed => f.write_str(
+                "the bytes are not what it says, because the linker has changed the instruction: link with `-pie \
+                 --no-dynamic-linker`, or with `--no-relax` too",
+            ),
             Self::Copy => f.write_str("a copy of a shared library's data: compile with `-fPIE` and link statically"),
             Self::Narrow => {
                 f.write_str("the word is too narrow for an address: compile with `-fPIE` and the default code model")

@@ -62,6 +62,8 @@ impl Image {
 
 fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
     let mut object = Object::read(data, faults)?;
+    let executable = object.executable.take();
+    let base = if executable.is_some() { relocatable::rebase(&mut object) } else { 0 };
     if object.architecture.code_address(object.entry) != 0 {
         faults.add(|| Fault::Entry { address: object.entry });
     }
@@ -72,7 +74,17 @@ fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
     headers(&object, faults);
     let mut layout = layout(&object, &marks, limits.image_size.min(u64::from(u32::MAX)), faults)?;
     sections(&object, &layout, &marks, faults);
-    let (relocations, imports) = relocate(&object, &mut layout, &marks, faults);
+    let (relocations, narrow, imports) = match &executable {
+        Some(executable) => {
+            let (relocations, narrow) =
+                relocatable::unlink(&object, executable, base, &mut layout, limits, faults);
+            (relocations, narrow, Vec::new())
+        }
+        None => {
+            let (relocations, imports) = relocate(&object, &mut layout, &marks, faults);
+            (relocations, Narrow::default(), imports)
+        }
+    };
     let stack = symbols::stack(&object, &layout, faults);
     let (exports, symbols) = symbols::collect(&object, &layout, &marks, &imports, faults);
     let Layout { segments, bytes, size, align } = layout;
@@ -85,12 +97,16 @@ fn read(data: &[u8], limits: &Limits, faults: &mut Faults) -> Option<Image> {
         segments,
         stack,
         relocations,
-        narrow: Narrow::default(),
+        narrow,
         imports,
         exports,
         symbols,
         packed,
-        dropped: dropped(&object, marks.end, &[]),
+        dropped: dropped(
+            &object,
+            marks.end,
+            executable.as_ref().map(|executable| &*executable.relocates).unwrap_or_default(),
+        ),
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Object<'data> {
     pub(crate) dynamic: Dynamic,
     /// What only a relocatable object has.
     pub(crate) relocatable: Option<Relocatable<'data>>,
+    /// The relocations that an executable for a fixed address has kept.
+    pub(crate) executable: Option<Relocatable<'data>>,
 }
 
 /// What is common and large, in the medium code model.
@@ -186,7 +188,8 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         faults.add(|| Fault::Relocatable { architecture: architecture.name() });
         return None;
     }
-    if !relocatable && file_type != elf::ET_DYN {
+    let executable = file_type == elf::ET_EXEC && relocatable::is_read(architecture);
+    if !relocatable && !executable && file_type != elf::ET_DYN {
         let found = file_type.name().map_or_else(|| format!("{:#x}", file_type.0), str::to_owned);
         faults.add(|| Fault::FileType { found });
         return None;
@@ -214,12 +217,21 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         segments: Vec::new(),
         dynamic: Dynamic::default(),
         relocatable: None,
+        executable: None,
     };
     // A relocatable object has no program headers, and what may be called so means nothing.
     if relocatable {
         let read = relocatable::read(&sections, &object.sections, endian, data, faults);
         object.relocatable = Some(read);
         return Some(object);
+    }
+    if executable {
+        let read = relocatable::read(&sections, &object.sections, endian, data, faults);
+        if read.tables.iter().all(|table| table.entries.is_empty()) {
+            faults.add(|| Fault::FileType { found: "ET_EXEC".to_owned() });
+            return None;
+        }
+        object.executable = Some(read);
     }
     let headers = or_fault(header.program_headers(endian, data).map(Some), "program header table", faults);
     let headers = headers.unwrap_or_default().iter();

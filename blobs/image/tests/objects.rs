@@ -176,3 +176,141 @@ fn a_packed_object_may_have_all_permissions() {
         assert_eq!(image.relocations().len(), 7);
     }
 }
+
+/// Everything that GOOD has, and what code for a fixed address has beside it: absolute words in 32 bits, instructions that
+/// linkers change, calls of what is not there.
+fn fixed() -> String {
+    format!(
+        "{GOOD}
+        .text
+        .globl more
+        .type more, @function
+    more:
+        call helper
+        jmp 1f
+    1:  mov calls@GOTPCREL(%rip), %rax
+        call *dump_misc@GOTPCREL(%rip)
+        lea table+8(%rip), %rdx
+        ret
+        .size more, . - more
+        .section .rodata
+        .long more - .
+        .quad 0x1234, more + 5
+        "
+    )
+}
+
+#[test]
+fn executables_that_have_kept_their_relocations() {
+    for linker in linkers() {
+        // Below 4 GiB linkers make absolute words of 32 bits of some that are not.
+        let (low, high) =
+            ([0x40_0000, 0x5000_0000, 0x6fff_f000], [0x5_0000_0000, 0x7fff_1234_5000, 0x6_0000_0000]);
+        for (source, flags, bases) in
+            [(fixed(), &["--no-relax"][..], low), (GOOD.to_owned(), &[], low), (fixed(), &[], high)]
+        {
+            if flags.is_empty() && bases == high && !linker.ends_with("ld.lld") {
+                // GNU's linker always makes the absolute words, and fails where they are too narrow.
+                continue;
+            }
+            let bench = Bench::new(&linker);
+            let flags = |more: &[&'static str]| [flags, more].concat();
+            let image = parse(&bench.link(&source, Target::At(bases[0]), &flags(&["--emit-relocs"])));
+            assert!(image.relocations().len() >= 7, "{}", linker.display());
+            assert_eq!(image.export("dump_misc").unwrap().kind(), SymbolKind::Code);
+            for base in bases {
+                let oracle = bench.link(&source, Target::At(base), &flags(&[]));
+                let relocated = image.relocated(base).unwrap();
+                let oracle = loaded(&oracle, base, relocated.len());
+                assert_eq!(differences(&relocated, &oracle), [], "{}", linker.display());
+            }
+        }
+    }
+}
+
+/// For i386 the addends are gone: what the same source becomes for two bases must differ in nothing.
+#[test]
+fn executables_for_i386() {
+    const SOURCE: &str = "
+        .section .text.start, \"ax\"
+        .globl start
+        .type start, @function
+    start:
+        mov $table + 4, %eax
+        call helper
+        jmp *table
+        .text
+    helper:
+        ret
+        .section .data.rel.ro, \"aw\"
+    table:
+        .long helper, start, zeros + 0x10, table
+        .data
+        .byte 1
+        .long table + 8, 0x1234, helper - .
+        .bss
+    zeros:
+        .zero 64
+    ";
+    for linker in linkers() {
+        let bench = Bench::new(&linker).for_i386();
+        let images = [0x1000_0000, 0x8800_0000].map(|base| {
+            let file = bench.link(SOURCE, Target::At(base), &["--emit-relocs"]);
+            (parse(&file), file, base)
+        });
+        let [(one, ..), (other, ..)] = &images;
+        assert_eq!(one.relocations(), other.relocations(), "{}", linker.display());
+        assert_eq!(differences(one.bytes(), other.bytes()), [], "{}", linker.display());
+        assert_eq!(one.relocations().len(), 2 + 4 + 1);
+        assert!(
+            one.relocations().iter().all(|reloc| reloc.kind() == pie_blob_image::RelocationKind::Relative32)
+        );
+        for (image, file, base) in &images {
+            // The text is the first thing that the file holds of the image.
+            let text = usize::try_from(one.segments()[0].initialised).unwrap();
+            let relocated = image.relocated(*base).unwrap();
+            assert!(file.windows(text).any(|window| window == &relocated[..text]), "{}", linker.display());
+        }
+    }
+}
+
+//# fault: RelocationFault::Changed
+#[test]
+fn executables_whose_bytes_are_not_what_their_relocations_say() {
+    for linker in linkers() {
+        let mut file = Bench::new(&linker).link(GOOD, Target::At(0x5000_0000), &["--emit-relocs"]);
+        // The word that points to itself: the last of the table.
+        let image = parse(&file);
+        let table = u64::from(image.symbol("table").unwrap().offset());
+        let word = (0x5000_0000 + table).to_le_bytes();
+        // Behind the headers, which know the address too.
+        let at = file[4096..].windows(8).position(|window| window == word).unwrap();
+        file[4096 + at] ^= 0x10;
+        let faults = Image::parse(&file, &Limits::default()).unwrap_err().to_string();
+        assert!(
+            faults.contains("R_X86_64_64 at ") && faults.contains("the bytes are not what it says"),
+            "{faults}"
+        );
+    }
+}
+
+#[test]
+fn executables_with_narrow_words() {
+    let source = format!(
+        "{GOOD}\n.text\nmov calls@GOTPCREL(%rip), %rcx\nmov $calls, %eax\nmov $table, %rax\n.data\n.long more\nmore: .quad -1"
+    );
+    for linker in linkers() {
+        let bench = Bench::new(&linker);
+        let object = bench.link(&source, Target::At(0x1000_0000), &["--emit-relocs"]);
+        let refused = Image::parse(&object, &Limits::default()).unwrap_err().to_string();
+        assert!(refused.contains("R_X86_64_32 at ") && refused.contains("abs32"), "{refused}");
+        let limits = Limits::default().with_abs32(pie_blob_image::Abs32::Checked);
+        let image = Image::parse(&object, &limits).unwrap_or_else(|faults| panic!("{faults}"));
+        let base = 0x7000_0000;
+        let oracle = bench.link(&source, Target::At(base), &[]);
+        let relocated = image.relocated(base).unwrap();
+        let oracle = loaded(&oracle, base, relocated.len());
+        assert_eq!(differences(&relocated, &oracle), [], "{}", linker.display());
+        assert!(image.relocated(0x8000_0000).is_err(), "the last base of a signed word is lower");
+    }
+}

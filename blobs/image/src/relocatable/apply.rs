@@ -19,20 +19,20 @@ const FAR: u64 = 1 << 31;
 
 /// An address that a relocation refers to.
 #[derive(Clone, Copy)]
-struct Target {
-    value: u64,
+pub(super) struct Target {
+    pub(super) value: u64,
     /// Whether the base is added to it.
-    moves: bool,
+    pub(super) moves: bool,
     /// Whether its symbol is weak and not defined.
     missing: bool,
 }
 
 /// A field that has been written.
 pub(crate) struct Field {
-    place: Bytes<u64>,
-    entry: Entry,
+    pub(super) place: Bytes<u64>,
+    pub(super) entry: Entry,
     /// What is left to do when the base is known.
-    relocation: Option<RelocationKind>,
+    pub(super) relocation: Option<RelocationKind>,
 }
 
 /// Finds out what the global offset table has to hold. `end` is how long the sections are together.
@@ -130,7 +130,7 @@ impl Linker<'_, '_> {
         }
     }
 
-    fn report(&mut self, entry: &Entry, address: u64, problem: RelocationFault) {
+    pub(super) fn report(&mut self, entry: &Entry, address: u64, problem: RelocationFault) {
         let object = self.object;
         let offset = address.saturating_add(entry.offset);
         self.faults.add(|| Fault::Relocation {
@@ -239,7 +239,11 @@ impl Linker<'_, '_> {
     }
 
     /// What is left to do for a word that holds an address of the image.
-    fn moving(&mut self, rule: &Rule, value: i128) -> Result<Option<RelocationKind>, RelocationFault> {
+    pub(super) fn moving(
+        &mut self,
+        rule: &Rule,
+        value: i128,
+    ) -> Result<Option<RelocationKind>, RelocationFault> {
         // One past the end is an address too.
         if !(0..=i128::from(self.size)).contains(&value) {
             return Err(RelocationFault::Target { value: address(value) });
@@ -257,7 +261,7 @@ impl Linker<'_, '_> {
     }
 
     /// The address of a symbol, as far as it is known.
-    fn target(&self, index: u32) -> Result<Target, RelocationFault> {
+    pub(super) fn target(&self, index: u32) -> Result<Target, RelocationFault> {
         let object = self.object;
         let Some(symbol) = symbol_at(object, index) else {
             // Number 0 stands for the value 0.
@@ -331,7 +335,7 @@ fn name(object: &Object<'_>, symbol: &ElfSymbol<'_>) -> String {
 }
 
 /// A range of the image as one of a slice of `length`.
-fn index(range: &Bytes<u64>, length: usize) -> Option<Bytes<usize>> {
+pub(super) fn index(range: &Bytes<u64>, length: usize) -> Option<Bytes<usize>> {
     let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
     (end <= length).then_some(start..end)
 }
@@ -347,7 +351,7 @@ fn addend(entry: &Entry, code: &[u8], offset: usize, size: u8) -> Option<i64> {
 }
 
 /// The addend that a field holds: a signed number.
-fn load(code: &[u8], offset: usize, size: u8) -> Option<i64> {
+pub(super) fn load(code: &[u8], offset: usize, size: u8) -> Option<i64> {
     let field = code.get(offset..offset.checked_add(size.into())?)?;
     let sign = if field.last()? & 0x80 == 0 { 0 } else { u8::MAX };
     let mut bytes = [sign; 8];
@@ -356,7 +360,7 @@ fn load(code: &[u8], offset: usize, size: u8) -> Option<i64> {
 }
 
 /// Writes the low bytes of a value, least significant first: both architectures are little-endian.
-fn store(code: &mut [u8], offset: usize, size: u8, value: i128) -> Option<()> {
+pub(super) fn store(code: &mut [u8], offset: usize, size: u8, value: i128) -> Option<()> {
     let field = code.get_mut(offset..offset.checked_add(size.into())?)?;
     field.iter_mut().zip(value.to_le_bytes()).for_each(|(to, byte)| *to = byte);
     Some(())

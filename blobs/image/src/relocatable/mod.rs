@@ -8,8 +8,10 @@
 //! | `table` | relocation types, one row each |
 //! | `got` | the global offset table, and instructions that can do without it |
 //! | `apply` | relocations to bytes and to what is left for the loader |
+//! | `executable` | the same backwards, for executables that have kept their relocations |
 
 mod apply;
+mod executable;
 mod got;
 mod layout;
 mod read;
@@ -19,15 +21,17 @@ use object::elf;
 
 use crate::fault::{Fault, SectionFault};
 use crate::faults::Faults;
-use crate::image::{Image, Permissions};
+use crate::image::{Image, Permissions, Relocation};
 use crate::layout::{Layout, Marks};
 use crate::narrow::Narrow;
 use crate::parse::{Limits, dropped};
 use crate::read::{Object, Place, Section, text};
 use crate::symbols;
 use apply::Linker;
+use got::Got;
 use layout::{Piece, Placement};
 
+pub(crate) use executable::rebase;
 pub(crate) use read::{Relocatable, is_allocated, read};
 pub(crate) use table::is_read;
 
@@ -110,6 +114,29 @@ pub(crate) fn link(
         packed: marks.packed,
         dropped,
     })
+}
+
+/// Finds out what the base is to be added to in an executable that was linked for `base` and laid out for 0.
+pub(crate) fn unlink(
+    object: &Object<'_>,
+    executable: &Relocatable<'_>,
+    base: u64,
+    layout: &mut Layout,
+    limits: &Limits,
+    faults: &mut Faults,
+) -> (Vec<Relocation>, Narrow) {
+    let mut linker = Linker {
+        object,
+        abs32: limits.abs32,
+        faults,
+        got: Got::default(),
+        sections_end: 0,
+        size: layout.size,
+        narrow: Narrow::default(),
+        fields: Vec::new(),
+    };
+    linker.unapply(&executable.tables, base, &mut layout.bytes);
+    linker.finish()
 }
 
 /// Whatever a section must not be.

@@ -9,6 +9,8 @@ use std::process::Command;
 pub struct Bench {
     folder: tempfile::TempDir,
     linker: PathBuf,
+    /// What compiler and linker are told of the architecture.
+    architecture: [&'static [&'static str]; 2],
 }
 
 /// Every linker of the machine: the toolchain's lld (else `ld.lld`) and GNU `ld`.
@@ -50,7 +52,12 @@ pub enum Target {
 
 impl Bench {
     pub fn new(linker: &Path) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), linker: linker.to_owned() }
+        Self { folder: tempfile::tempdir().unwrap(), linker: linker.to_owned(), architecture: [&[], &[]] }
+    }
+
+    /// The same for i386.
+    pub fn for_i386(self) -> Self {
+        Self { architecture: [&["-m32"], &["-m", "elf_i386"]], ..self }
     }
 
     /// Assembles a source to a relocatable object.
@@ -58,7 +65,14 @@ impl Bench {
         let path = self.folder.path().join("source.s");
         std::fs::write(&path, format!("{source}\n")).unwrap();
         let object = self.folder.path().join("source.o");
-        let status = Command::new("cc").arg("-c").arg(&path).arg("-o").arg(&object).status().unwrap();
+        let status = Command::new("cc")
+            .args(self.architecture[0])
+            .arg("-c")
+            .arg(&path)
+            .arg("-o")
+            .arg(&object)
+            .status()
+            .unwrap();
         assert!(status.success(), "cc failed");
         object
     }
@@ -75,6 +89,7 @@ impl Bench {
         std::fs::write(&script_path, script).unwrap();
         let output = self.folder.path().join("blob.po");
         let mut command = Command::new(&self.linker);
+        command.args(self.architecture[1]);
         match target {
             Target::Pie => command.args(["-pie", "--no-dynamic-linker", "-Bsymbolic"]),
             Target::At(_) => command.arg("-static"),
