@@ -138,7 +138,7 @@ fn compiled_code_runs() {
         "-O1 -fPIC -fcommon -mno-red-zone",
         "-Os -fPIE -ffunction-sections -fdata-sections",
         "-O2 -fPIC -mcmodel=large",
-        "-O0 -fPIC -mcmodel=medium -mlarge-data-threshold=64",
+        "-O0 -fPIC -fcommon -mcmodel=medium -mlarge-data-threshold=4",
         "-O2 -fno-pic -mcmodel=large",
     ] {
         let mut cc = std::process::Command::new("cc");

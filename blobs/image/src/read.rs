@@ -28,6 +28,9 @@ pub(crate) struct Object<'data> {
     pub(crate) executable: Option<Relocatable<'data>>,
 }
 
+/// What is common and large, in the medium code model.
+const SHN_X86_64_LCOMMON: elf::SymbolSection = elf::SymbolSection(0xff02);
+
 /// An entry of the program header table.
 pub(crate) struct ProgramHeader<'data> {
     pub(crate) kind: elf::ProgramType,
@@ -203,7 +206,8 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         });
     }
     let sections = or_fault(header.sections(endian, data), "section header table", faults);
-    let symbols = |kind, what, faults: &mut Faults| symbols(&sections, endian, data, kind, what, faults);
+    let symbols =
+        |kind, what, faults: &mut Faults| symbols(&sections, architecture, endian, data, kind, what, faults);
     let mut object = Object {
         architecture,
         entry: header.e_entry(endian).into(),
@@ -275,6 +279,7 @@ fn section_headers<'data, Elf: FileHeader<Endian = Endianness>>(
 
 fn symbols<'data, Elf: FileHeader<Endian = Endianness>>(
     sections: &SectionTable<'data, Elf>,
+    architecture: Architecture,
     endian: Endianness,
     data: &'data [u8],
     kind: elf::SectionType,
@@ -286,7 +291,7 @@ fn symbols<'data, Elf: FileHeader<Endian = Endianness>>(
     let mut budget = data.len().saturating_mul(2);
     let mut decoded = Vec::with_capacity(table.len());
     for (index, symbol) in table.enumerate() {
-        let Ok(place) = place(&table, endian, symbol, index) else {
+        let Ok(place) = place(&table, architecture, endian, symbol, index) else {
             faults.add(|| Fault::Malformed {
                 what: what.to_owned(),
                 problem: "a symbol's section index is wrong",
@@ -322,6 +327,7 @@ fn name<'data, Elf: FileHeader<Endian = Endianness>>(
 
 fn place<'data, Elf: FileHeader<Endian = Endianness>>(
     table: &object::read::elf::SymbolTable<'data, Elf>,
+    architecture: Architecture,
     endian: Endianness,
     symbol: &Elf::Sym,
     index: object::SymbolIndex,
@@ -330,6 +336,7 @@ fn place<'data, Elf: FileHeader<Endian = Endianness>>(
         elf::SHN_UNDEF => Place::Undefined,
         elf::SHN_ABS => Place::Absolute,
         elf::SHN_COMMON => Place::Common,
+        SHN_X86_64_LCOMMON if architecture == Architecture::X86_64 => Place::Common,
         _ => match table.symbol_section(endian, symbol, index)? {
             Some(section) => Place::Section(section.0),
             None => Place::Undefined,

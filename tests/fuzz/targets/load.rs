@@ -45,6 +45,10 @@ fuzz_target!(|input: Input| {
     let image = usize::try_from(size).unwrap_or(usize::MAX).min(1 << 17);
     let room = (image + usize::from(input.more)).saturating_sub(usize::from(input.less));
     let bytes = input.bytes.clone();
+    // Words that lie over one another carry into each other: what was added in one order does not come off in the same.
+    let mut offsets: Vec<u16> = input.relocs.iter().map(|reloc| reloc.0).collect();
+    offsets.sort_unstable();
+    let disjoint = offsets.windows(2).all(|pair| pair[1] - pair[0] >= 8);
     borrowed::with_blob(input.bytes, relocs.collect(), parts, |blob| {
         const BEFORE: u8 = 0xa5;
         let mut buffer = vec![BEFORE; room];
@@ -58,7 +62,7 @@ fuzz_target!(|input: Input| {
                 let loaded = buffer.clone();
                 if blob.relocate(&mut buffer, base, input.from).is_ok() {
                     assert_eq!(blob.relocate(&mut buffer, input.from, base), Ok(()));
-                    assert!(buffer == loaded);
+                    assert!(!disjoint || buffer == loaded);
                 }
             }
             Err(LoadError::Malformed { .. } | LoadError::MissingImport { .. }) => {
