@@ -274,26 +274,6 @@ fn executables_for_i386() {
     }
 }
 
-//# fault: RelocationFault::Changed
-#[test]
-fn executables_whose_bytes_are_not_what_their_relocations_say() {
-    for linker in linkers() {
-        let mut file = Bench::new(&linker).link(GOOD, Target::At(0x5000_0000), &["--emit-relocs"]);
-        // The word that points to itself: the last of the table.
-        let image = parse(&file);
-        let table = u64::from(image.symbol("table").unwrap().offset());
-        let word = (0x5000_0000 + table).to_le_bytes();
-        // Behind the headers, which know the address too.
-        let at = file[4096..].windows(8).position(|window| window == word).unwrap();
-        file[4096 + at] ^= 0x10;
-        let faults = Image::parse(&file, &Limits::default()).unwrap_err().to_string();
-        assert!(
-            faults.contains("R_X86_64_64 at ") && faults.contains("the bytes are not what it says"),
-            "{faults}"
-        );
-    }
-}
-
 #[test]
 fn executables_with_narrow_words() {
     let source = format!(

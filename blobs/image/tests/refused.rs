@@ -522,3 +522,19 @@ fn more_imports_than_numbers() {
     let message = fault.to_string();
     assert!(message.contains("16777217 symbols from its host and 16777216 are allowed"), "{message}");
 }
+
+//# fault: RelocationFault::Changed
+#[test]
+fn executables_whose_bytes_are_not_what_their_relocations_say() {
+    for linker in linkers() {
+        let mut file = Bench::new(&linker).link(GOOD, Target::At(0x5000_0000), &["--emit-relocs"]);
+        // The word that points to itself: the last of the table.
+        let image = Image::parse(&file, &Limits::default()).unwrap();
+        let table = u64::from(image.symbol("table").unwrap().offset());
+        let word = (0x5000_0000 + table).to_le_bytes();
+        // Behind the headers, which know the address too.
+        let at = file[4096..].windows(8).position(|window| window == word).unwrap();
+        file[4096 + at] ^= 0x10;
+        expect(&file, &["R_X86_64_64 at ", "the bytes are not what it says"], "a changed executable");
+    }
+}
