@@ -338,6 +338,32 @@ mod tests {
         assert!(!expansion.contains("size_of"), "{expansion}");
     }
 
+    /// An address, and what is as wide as one, is what it is where the blob runs.
+    #[test]
+    fn pointer_sized_types_are_those_of_a_foreign_blob() {
+        let foreign = |items: &str| {
+            expand_with_c(C, "-m32 -g -O1", &|path| {
+                format!("mod a = {path:?}, foreign; unsafe extern \"C\" {{ {items} }}")
+            })
+        };
+        for items in [
+            "fn find(name: *const u8, length: isize) -> *mut c_void;",
+            "fn find(name: *const u8, length: i32) -> *mut c_void;",
+        ] {
+            assert_eq!(foreign(items).1, "", "{items}");
+        }
+        let errors = foreign("fn find(name: *const u8, length: i64) -> *mut c_void;").1;
+        assert!(errors.contains("`i64` for `long int` (an integer of 4 bytes)"), "{errors}");
+        let errors = foreign("fn find(name: u64, length: isize) -> *mut c_void;").1;
+        assert!(errors.contains("`u64` for `*const char` (a pointer of 4 bytes)"), "{errors}");
+        // The compiler knows how wide `c_long` is here.
+        let (expansion, _) = foreign("fn find(name: *const u8, length: c_long) -> *mut c_void;");
+        assert!(
+            expansion.contains("size_of :: < c_long > () as :: core :: primitive :: u64 != 4u64"),
+            "{expansion}"
+        );
+    }
+
     #[test]
     fn an_object_that_says_nothing_is_not_contradicted() {
         let items = "fn start() -> u8; #[layout(nothing)] static here: [u8; 16];";

@@ -32,6 +32,9 @@ fn object(sources: &str, extension: &str, flags: &str, path: &Path) {
     let folder = path.parent().unwrap();
     std::fs::write(folder.join("blob.ld"), SCRIPT).unwrap();
     let mut link = Command::new("ld");
+    if flags.contains("-m32") {
+        link.args(["-m", "elf_i386"]);
+    }
     link.args([
         // What alone may leave symbols undefined.
         "-shared",

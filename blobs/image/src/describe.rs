@@ -72,13 +72,23 @@ pub(crate) struct Place {
 
 impl<'data> Information<'data> {
     fn read(object: &'data [u8]) -> Option<Self> {
-        let architecture = identify(object).ok().filter(|architecture| architecture.pointer_width() == 8)?;
-        let (order, endian) = if architecture.little_endian() {
+        let architecture = identify(object).ok()?;
+        let orders = if architecture.little_endian() {
             (Endianness::Little, RunTimeEndian::Little)
         } else {
             (Endianness::Big, RunTimeEndian::Big)
         };
-        let header = elf::FileHeader64::<Endianness>::parse(object).ok()?;
+        match architecture.pointer_width() {
+            8 => Self::read_class::<elf::FileHeader64<Endianness>>(object, orders),
+            _ => Self::read_class::<elf::FileHeader32<Endianness>>(object, orders),
+        }
+    }
+
+    fn read_class<Elf: FileHeader<Endian = Endianness>>(
+        object: &'data [u8],
+        (order, endian): (Endianness, RunTimeEndian),
+    ) -> Option<Self> {
+        let header = Elf::parse(object).ok()?;
         // In a relocatable object every address and every name is still to be relocated.
         if header.e_type(order) == elf::ET_REL {
             return None;
