@@ -4,7 +4,7 @@ mod table;
 
 use object::elf;
 
-use crate::image::RelocationKind;
+use crate::relocation::RelocationKind;
 use table::ARCHITECTURES;
 
 /// The instruction set of an image.

@@ -54,6 +54,7 @@ mod parse;
 mod read;
 mod relocatable;
 mod relocate;
+mod relocation;
 mod symbols;
 mod types;
 mod word;
@@ -64,9 +65,9 @@ pub use description::{Class, Described, Description, Member, Parameter, Structur
 pub use fault::{Fault, RelocationFault, SectionFault, SegmentFault, SymbolFault};
 pub use faults::Faults;
 pub use image::{
-    BaseError, Binding, Dropped, DroppedReason, Image, Import, Permissions, Relocation, RelocationKind,
-    Segment, Symbol, SymbolKind,
+    BaseError, Binding, Dropped, DroppedReason, Image, Import, Permissions, Segment, Symbol, SymbolKind,
 };
 pub use narrow::{Abs32, Narrow};
 pub use nearest::nearest;
 pub use parse::Limits;
+pub use relocation::{Relocation, RelocationKind};

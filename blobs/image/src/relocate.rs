@@ -6,9 +6,10 @@ use crate::architecture::Action;
 use crate::dynamic::{Entry, ImplicitGot};
 use crate::fault::{Fault, RelocationFault};
 use crate::faults::Faults;
-use crate::image::{Import, RESERVED, Relocation, Segment};
+use crate::image::{Import, RESERVED, Segment};
 use crate::layout::{Layout, Marks};
 use crate::read::{ElfSymbol, Object, Place, text};
+use crate::relocation::Relocation;
 use crate::word;
 use object::elf;
 

@@ -10,9 +10,9 @@ use super::table::{Range, Rule, Value, is_thread_local, rule};
 use crate::dynamic::Entry;
 use crate::fault::{Fault, RelocationFault};
 use crate::faults::Faults;
-use crate::image::{Relocation, RelocationKind};
 use crate::narrow::{Abs32, Narrow};
 use crate::read::{ElfSymbol, Object, Place, text};
+use crate::relocation::{Relocation, RelocationKind};
 
 /// From here on distances may not fit their fields, and nothing is relaxed.
 const FAR: u64 = 1 << 31;

@@ -21,11 +21,12 @@ use object::elf;
 
 use crate::fault::{Fault, SectionFault};
 use crate::faults::Faults;
-use crate::image::{Image, Permissions, Relocation};
+use crate::image::{Image, Permissions};
 use crate::layout::{Layout, Marks};
 use crate::narrow::Narrow;
 use crate::parse::{Limits, dropped};
 use crate::read::{Object, Place, Section, text};
+use crate::relocation::Relocation;
 use crate::symbols;
 use apply::Linker;
 use got::Got;
