@@ -43,6 +43,7 @@ mod restart;
 mod snapshot;
 mod sys;
 mod target;
+mod thread;
 mod victim;
 mod watchdog;
 mod x86_64;
@@ -53,6 +54,7 @@ pub use error::Error;
 pub use infected::Infected;
 pub use snapshot::{Difference, Snapshot};
 pub use target::{MappingName, Target};
+pub use thread::{ThreadState, WayBack};
 pub use victim::Victim;
 
 /// How many system calls this thread has made to trace since it began: what an injection costs.
