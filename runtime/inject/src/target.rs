@@ -1,6 +1,7 @@
 //! A process looked at, not yet touched: everything that can be done before it is stopped is done here.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
@@ -13,6 +14,9 @@ use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
 pub(crate) const PAGE: u64 = 4096;
+
+/// Pages behind the arguments in which signal frames can lie; they cost nothing until then.
+const SPARE: u64 = 4 * PAGE;
 
 /// How long a process may take to get out of a wait for its disk, and one that has just been started to be mapped.
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
@@ -39,7 +43,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 pub struct Target {
     pub(crate) pid: i32,
     pub(crate) memory: Memory,
-    pub(crate) status: StatusFile,
+    pub(crate) status: Arc<StatusFile>,
     pub(crate) areas: Vec<Area>,
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
@@ -78,9 +82,9 @@ pub(crate) struct Prepared {
     /// Of the blob, and of what was supplied to it.
     pub(crate) id: u64,
     pub(crate) base: u64,
-    /// Bytes mapped: the image and room for arguments behind it.
+    /// Bytes mapped: the image, room for arguments behind it, and the spare pages.
     pub(crate) span: u64,
-    /// Where the arguments go.
+    /// Where the arguments go; the spare pages follow.
     pub(crate) arguments: Range<u64>,
     /// The image as far as it is not zero.
     pub(crate) image: Vec<u8>,
@@ -123,7 +127,7 @@ impl Target {
         Ok(Self {
             pid,
             memory,
-            status: status_file,
+            status: Arc::new(status_file),
             areas,
             gadgets,
             options,
@@ -235,19 +239,23 @@ impl Target {
         let image = blob.size().div_ceil(PAGE).checked_mul(PAGE);
         let span =
             image.zip(reserved).and_then(|(image, reserved)| Some((image, image.checked_add(reserved)?)));
+        let span = span.and_then(|(image, used)| Some((image, used, used.checked_add(SPARE)?)));
         let room = Error::NoRoom { pid: self.pid, size: blob.size() };
-        let Some((image, span)) = span else { return Err(room) };
+        let Some((image, used, span)) = span else { return Err(room) };
         let base = match blob.fixed_base() {
             Some(base) => base,
             None => place::choose(&self.areas, span, blob.align().max(PAGE)).ok_or(room)?,
         };
+        if base.checked_add(span).is_none() {
+            return Err(Error::NoRoom { pid: self.pid, size: blob.size() });
+        }
         let mut bytes = match usize::try_from(blob.size()) {
             Ok(size) => vec![0; size],
             Err(_) => return Err(Error::NoRoom { pid: self.pid, size: blob.size() }),
         };
         loadable.__load(&mut bytes, base).map_err(|source| Error::Load { blob: blob.name(), source })?;
         bytes.truncate(blob.bytes().len());
-        let arguments = base + image..base + span;
+        let arguments = base + image..base + used;
         self.prepared = Some(Prepared { id: loadable.__id(), base, span, arguments, image: bytes });
         Ok(())
     }
