@@ -75,8 +75,7 @@ impl Borrowed {
         };
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
-        let resume_at =
-            rseq::resume_at(pid, tid, &original).map_err(kernel("read the restartable sequence"))?;
+        let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
         let (end, _) = victim.end_signal();
         let mut borrowed = Self {
             tid,

@@ -110,7 +110,7 @@ impl Infected {
         let address = session.address(export)?;
         let mut value = T::new_zeroed();
         let mut ranges = [(address, value.as_mut_bytes())];
-        memory::read(session.victim.pid, &mut ranges)
+        memory::read(session.borrowed.tid(), &mut ranges)
             .map_err(Error::kernel("read a static", session.victim.pid))?;
         Ok(value)
     }
@@ -195,7 +195,8 @@ impl Session {
         // A kernel that does not let a tracer write over permissions: ask for them and give them up again.
         let writable = SystemCall::mprotect(base, span, libc::PROT_READ | libc::PROT_WRITE);
         self.borrowed.system_call(&mut self.victim, &writable)?;
-        memory::write(pid, &[(base, &self.prepared.image)]).map_err(Error::kernel("write the image", pid))?;
+        memory::write(self.borrowed.tid(), &[(base, &self.prepared.image)])
+            .map_err(Error::kernel("write the image", pid))?;
         let image = self.prepared.arguments.start - base;
         self.borrowed.system_call(&mut self.victim, &SystemCall::mprotect(base, image, executable))?;
         Ok(())
@@ -239,7 +240,8 @@ impl Session {
         let mut back = room.into_back();
         if !back.is_empty() {
             let pid = self.victim.pid;
-            memory::read(pid, &mut back).map_err(Error::kernel("copy the arguments back", pid))?;
+            memory::read(self.borrowed.tid(), &mut back)
+                .map_err(Error::kernel("copy the arguments back", pid))?;
         }
         Ok(F::output(result))
     }
@@ -313,7 +315,7 @@ impl Session {
             _ => {
                 let mut note = [0; size_of::<PanicNote>()];
                 let at = self.prepared.base + u64::from(self.blob.__parts().panic.unwrap_or(0));
-                memory::read(pid, &mut [(at, &mut note)])
+                memory::read(self.borrowed.tid(), &mut [(at, &mut note)])
                     .map_err(Error::kernel("read the panic note", pid))?;
                 let note = PanicNote::parse(&note).unwrap_or(PanicNote::NONE);
                 Err(Error::Panicked {

@@ -110,12 +110,13 @@ impl Target {
         }
         let pid = status.process;
         Self::admit(pid, &status)?;
-        proc::wait_until_loaded(pid, status.parent, SETTLED_WITHIN)?;
-        let memory = Memory::open(pid).map_err(|source| match source.kind() {
+        let living = living_thread(pid, &status)?;
+        proc::wait_until_loaded(living, status.parent, SETTLED_WITHIN)?;
+        let memory = Memory::open(living).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
             _ => Error::NotPermitted { pid, action: "open its memory", source },
         })?;
-        let areas = proc::areas(pid)?;
+        let areas = proc::areas(living)?;
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
@@ -269,6 +270,18 @@ impl Target {
     pub fn seize(self) -> Result<Victim, Error> {
         Victim::stop(self)
     }
+}
+
+/// A thread whose files in `/proc` serve for the process: those of the first are empty when it has ended before the others.
+fn living_thread(pid: i32, status: &Status) -> Result<i32, Error> {
+    if !matches!(status.state, b'Z' | b'X') {
+        return Ok(pid);
+    }
+    let lives = |tid: &i32| {
+        let status = StatusFile::open(*tid).and_then(|file| file.read(*tid));
+        status.is_ok_and(|status| !matches!(status.state, b'Z' | b'X'))
+    };
+    proc::threads(pid)?.into_iter().find(lives).ok_or(Error::Zombie { pid })
 }
 
 /// Whether a blob has what running in a victim takes.
