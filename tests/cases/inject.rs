@@ -9,6 +9,8 @@ mod blobs;
 mod held;
 #[path = "inject/refused.rs"]
 mod refused;
+#[path = "inject/threads.rs"]
+mod threads;
 #[path = "inject/unharmed.rs"]
 mod unharmed;
 

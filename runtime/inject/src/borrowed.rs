@@ -4,23 +4,24 @@
 //! back the other way round. At every moment in between, a thread that is suddenly on its own
 //! runs into the frames and from there into its own state.
 
-use std::io::ErrorKind;
+mod back;
+mod lay;
 
 use pie_blob_std::abi;
 
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
 use crate::target::Target;
-use crate::victim::{Held, Victim};
-use crate::x86_64::frame::{Frames, Original};
+use crate::victim::Victim;
+use crate::x86_64::frame::Frames;
 use crate::x86_64::gadget::Gadgets;
 use crate::x86_64::registers::{self, Registers, SystemCall};
 use crate::x86_64::rseq;
 use crate::x86_64::xstate::ExtendedState;
-use crate::{CrashRisk, Error, restart};
+use crate::{Error, restart};
 
-/// Left free below the frames: where a handler would run if the tracer died before signals were blocked.
-const BELOW: u64 = 16 * 1024;
+pub(crate) use lay::Spot;
+
 /// What the ABI lets a thread use below its stack pointer.
 const RED_ZONE: u64 = 128;
 
@@ -60,19 +61,21 @@ pub(crate) enum Stopped {
 impl Borrowed {
     /// Saves the state of a thread and writes the frames that lead back to it, the first of which makes the system call
     /// `undo`.
-    pub(crate) fn take(victim: &mut Victim, target: &Target, undo: &SystemCall) -> Result<Self, Error> {
+    pub(crate) fn take(
+        victim: &mut Victim,
+        target: &Target,
+        tid: i32,
+        spot: &Spot,
+        undo: &SystemCall,
+    ) -> Result<Self, Error> {
         let pid = victim.pid;
-        // The first thread if it lives: the main stack is its own.
-        let first = victim.threads.iter().find(|tid| **tid == pid).or_else(|| victim.threads.first());
-        let Some(tid) = first.copied() else { return Err(Error::Zombie { pid }) };
         let kernel = |action| Error::kernel(action, pid);
         let Some(original) = Registers::of(tid).map_err(kernel("read registers"))? else {
             return Err(Error::Compat { pid });
         };
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
-        let resume_at =
-            rseq::resume_at(pid, tid, &original).map_err(kernel("read the restartable sequence"))?;
+        let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
         let (end, _) = victim.end_signal();
         let mut borrowed = Self {
             tid,
@@ -87,61 +90,8 @@ impl Borrowed {
             changed: false,
             wait_forgotten: false,
         };
-        borrowed.lay_frames(victim, target, undo)?;
+        borrowed.lay_frames(victim, target, spot, undo)?;
         Ok(borrowed)
-    }
-
-    /// Checks that the program is still the one that was looked at, finds room for the frames and writes them.
-    fn lay_frames(&mut self, victim: &mut Victim, target: &Target, undo: &SystemCall) -> Result<(), Error> {
-        let pid = victim.pid;
-        let area = self.state.in_frame();
-        let place = match (&area, self.gadgets) {
-            (Some(area), Gadgets::Pair { .. }) => self.room(victim, target, Frames::space(area.len()) as u64),
-            _ => None,
-        };
-        let call = self.gadgets.call();
-        let sigreturn = match self.gadgets {
-            Gadgets::Pair { sigreturn, .. } => sigreturn,
-            Gadgets::CallOnly(call) => call,
-        };
-        // What the frames will lie on; with no place for them, the borrowed code, to see that it is still there.
-        let (address, space) = place.unwrap_or((call.address, call.code.len() as u64));
-        self.covered = vec![0; usize::try_from(space).unwrap_or(0)];
-        target.memory.read(address, &mut self.covered).map_err(|source| match source.kind() {
-            ErrorKind::UnexpectedEof => Error::Changed { pid },
-            _ => Error::kernel("read its memory", pid)(source),
-        })?;
-        let (Some((address, _)), Some(area)) = (place, area) else {
-            if matches!(self.gadgets, Gadgets::Pair { .. }) {
-                victim.risks.push(CrashRisk::NoRoomForFrames);
-            }
-            return victim.check_risks();
-        };
-        let original = Original { registers: &self.original, resume_at: self.resume_at, mask: self.mask };
-        let Some(frames) = Frames::at(address, &original, &area, sigreturn.address, call.address, undo)
-        else {
-            victim.risks.push(CrashRisk::NoRoomForFrames);
-            return victim.check_risks();
-        };
-        self.covered.truncate(frames.bytes.len());
-        target.memory.write(frames.address, &frames.bytes).map_err(Error::kernel("write the frames", pid))?;
-        self.frames = Some(frames);
-        Ok(())
-    }
-
-    /// Finds pages at the low end of the main stack that no thread uses; never below a stack pointer's own page, and
-    /// never on a stack that a program has made for itself.
-    fn room(&self, victim: &Victim, target: &Target, space: u64) -> Option<(u64, u64)> {
-        let stack = target.areas.iter().find(|area| area.name == "[stack]" && area.writable)?.range.clone();
-        let below = if stack.end - stack.start > 4 * BELOW { BELOW } else { 0 };
-        let address = stack.start.checked_add(below)?.next_multiple_of(64);
-        let end = address.checked_add(space)?.checked_add(RED_ZONE)?;
-        let mut pointers = vec![self.original.rsp];
-        for tid in victim.threads.iter().copied().filter(|tid| *tid != self.tid) {
-            pointers.push(Registers::of(tid).ok()??.rsp);
-        }
-        let clear = |pointer: &u64| !stack.contains(pointer) || *pointer >= end;
-        (end <= stack.end && pointers.iter().all(clear)).then_some((address, space))
     }
 
     /// Makes one system call in the victim's name and returns what it answered.
@@ -154,6 +104,15 @@ impl Borrowed {
     pub(crate) fn last_system_call(&mut self, victim: &mut Victim, call: &SystemCall) -> Result<u64, Error> {
         self.start_system_call(victim, call, self.resume_or_own())?;
         self.finish_system_call(victim, call)
+    }
+
+    /// Has the thread stand before the system call after which nothing is left to undo, without making it: the state in
+    /// which it undoes everything if it is left alone. Nothing where it has no frames to go back through.
+    pub(crate) fn stand_by(&mut self, victim: &Victim, last: &SystemCall) -> Result<(), Error> {
+        match &self.frames {
+            Some(frames) => self.start_system_call(victim, last, frames.resume),
+            None => Ok(()),
+        }
     }
 
     fn start_system_call(&mut self, victim: &Victim, call: &SystemCall, rsp: u64) -> Result<(), Error> {
@@ -288,15 +247,29 @@ impl Borrowed {
     }
 
     fn wait(&mut self, victim: &mut Victim) -> Result<Change, Error> {
-        match wait::change(self.tid).map_err(Error::kernel("wait for it", victim.pid))? {
+        let change = wait::change(self.tid).map_err(|source| match source.raw_os_error() {
+            // Another thread, which was left running, has executed a program: this one is no more.
+            Some(libc::ECHILD) => {
+                self.forget(victim);
+                Error::Changed { pid: victim.pid }
+            }
+            _ => Error::kernel("wait for it", victim.pid)(source),
+        });
+        match change? {
             Change::Gone(status) => {
                 wait::take_end(self.tid);
-                self.changed = false;
-                victim.threads.retain(|tid| *tid != self.tid);
+                self.forget(victim);
                 Err(Error::Died { pid: victim.pid, status })
             }
             change => Ok(change),
         }
+    }
+
+    /// It is gone, and there is nothing to give back.
+    fn forget(&mut self, victim: &mut Victim) {
+        self.changed = false;
+        self.frames = None;
+        victim.threads.retain(|tid| *tid != self.tid);
     }
 
     fn undo_or_own(&self) -> u64 {
@@ -329,55 +302,6 @@ impl Borrowed {
     /// Whether the blob unmaps itself when it is resumed at the end of a call.
     pub(crate) fn unmaps_itself(&self) -> bool {
         self.frames.is_some()
-    }
-
-    /// Gives the thread its mask, its extended state, its registers and the covered bytes back, in this order.
-    pub(crate) fn give_back(&mut self, victim: &mut Victim, target: &Target) -> Result<(), Error> {
-        let pid = victim.pid;
-        if self.changed {
-            ptrace::set_signal_mask(self.tid, self.mask)
-                .map_err(Error::kernel("set the signal mask", pid))?;
-            self.state.set(self.tid).map_err(Error::kernel("set the extended state", pid))?;
-            let again = self.wait_forgotten && restart::notes_a_wait(&self.original);
-            let registers = if again {
-                restart::after_death(&self.original)
-            } else {
-                Registers { rip: self.resume_at, ..restart::cured(&self.original) }
-            };
-            registers.set(self.tid).map_err(Error::kernel("set registers", pid))?;
-            self.changed = false;
-            if victim.held != Held::Seized {
-                self.stop_anew(victim)?;
-            }
-        }
-        if let Some(frames) = self.frames.take() {
-            target
-                .memory
-                .write(frames.address, &self.covered)
-                .map_err(Error::kernel("put back what the frames lay on", pid))?;
-        }
-        Ok(())
-    }
-
-    /// An adopted thread stays stopped, and its tracer will resume it in a way that does not pass where the kernel
-    /// starts system calls again: so it is led past there into a stop of its own.
-    fn stop_anew(&mut self, victim: &mut Victim) -> Result<(), Error> {
-        let pid = victim.pid;
-        if ptrace::interrupt(self.tid).is_ok() {
-            self.resume(victim, Resume::Continue)?;
-            self.wait(victim)?;
-            return Ok(());
-        }
-        // Attached, not seized: such a thread cannot be interrupted, so its call is started again by hand.
-        let mut registers = if self.wait_forgotten {
-            restart::after_death(&self.original)
-        } else {
-            restart::by_hand(&self.original)
-        };
-        if registers.rip == self.original.rip {
-            registers.rip = self.resume_at;
-        }
-        registers.set(self.tid).map_err(Error::kernel("set registers", pid))
     }
 }
 

@@ -23,6 +23,8 @@ pub enum CrashRisk {
     Stopped,
     /// The mapping must have a name, which takes a descriptor for a moment: it would stay open.
     Descriptor,
+    /// Other threads run while one that is not the first runs the blob: the page with its way back would stay mapped.
+    PageStays,
 }
 
 impl fmt::Display for CrashRisk {
@@ -34,6 +36,7 @@ impl fmt::Display for CrashRisk {
             Self::ShadowStack => "it has a user shadow stack",
             Self::SignalsCaught => "it catches SIGURG, SIGWINCH and SIGCHLD: a handler would be called once",
             Self::Descriptor => "a mapping that must have a name takes a descriptor, which would stay open",
+            Self::PageStays => "its other threads run meanwhile: one page would stay mapped",
             Self::Stopped => "it is stopped by job control: it is whole again only when continued",
         })
     }

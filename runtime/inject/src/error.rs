@@ -120,6 +120,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: &'static str,
     },
+    /// The process has no thread with this id, or it has ended.
+    #[error("process {pid}: no thread {tid} among those that are stopped")]
+    NoSuchThread {
+        /// The process.
+        pid: i32,
+        /// The id asked for.
+        tid: i32,
+    },
     /// It ended while it was being worked on.
     #[error("process {pid}: died (status {status})")]
     Died {

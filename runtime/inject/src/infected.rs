@@ -1,5 +1,7 @@
 //! A victim with a blob in it: call, read, write, cure.
 
+mod threads;
+
 use std::io;
 use std::time::Instant;
 
@@ -8,13 +10,15 @@ use pie_blob_std::abi::{self, PanicNote};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::arguments::{Call, Room};
-use crate::borrowed::{Borrowed, Entry, Stopped};
+use crate::borrowed::{Borrowed, Entry, Spot, Stopped};
 use crate::sys::memory;
 use crate::target::{MappingName, Prepared, Target};
 use crate::victim::Victim;
 use crate::watchdog::Watch;
 use crate::x86_64::registers::{Registers, SystemCall};
 use crate::{CrashRisk, Error};
+
+pub use threads::Others;
 
 /// A victim in which a blob is mapped and ready to be called. Cured when dropped.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ struct Session {
     victim: Victim,
     target: Target,
     borrowed: Borrowed,
+    /// Where its frames lie.
+    spot: Spot,
     blob: &'static Blob,
     prepared: Prepared,
     /// Whether there is something to unmap.
@@ -48,11 +54,14 @@ impl Infected {
         target.prepare_in_place(loadable)?;
         let Some(prepared) = target.prepared.take() else { return Err(Error::Changed { pid: victim.pid }) };
         let undo = SystemCall::munmap(prepared.base, prepared.span);
-        let borrowed = Borrowed::take(&mut victim, &target, &undo)?;
+        let spot = Spot::Stack { second: false };
+        let first = victim.first_thread()?;
+        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &undo)?;
         let session = Session {
             victim,
             target,
             borrowed,
+            spot,
             blob: loadable.__blob(),
             prepared,
             mapped: false,
@@ -70,7 +79,8 @@ impl Infected {
         self.session.as_mut().ok_or(Error::NoSuchProcess { pid: 0 })
     }
 
-    /// Runs an export in the victim and returns what it returned.
+    /// Runs an export in the victim and returns what it returned: in its first thread where that lives, with every other
+    /// stopped ([`call_in`](Self::call_in) has a choice).
     ///
     /// Safe to call: nothing that the victim answers can break a rule of Rust here. What the blob does to the victim is
     /// the blob's affair.
@@ -85,15 +95,9 @@ impl Infected {
         F: Call<'a, A>,
     {
         let session = self.session()?;
-        let mut room = Room::at(session.prepared.arguments.start);
-        let registers = F::registers(arguments, &mut room);
-        let result = session.call(export, registers, &room)?;
-        let mut back = room.into_back();
-        if !back.is_empty() {
-            memory::read(session.victim.pid, &mut back)
-                .map_err(Error::kernel("copy the arguments back", session.victim.pid))?;
-        }
-        Ok(F::output(result))
+        let tid = session.victim.first_thread()?;
+        session.move_to(tid, Others::Stopped)?;
+        session.call_with(export, arguments)
     }
 
     /// Reads an exported static.
@@ -106,7 +110,7 @@ impl Infected {
         let address = session.address(export)?;
         let mut value = T::new_zeroed();
         let mut ranges = [(address, value.as_mut_bytes())];
-        memory::read(session.victim.pid, &mut ranges)
+        memory::read(session.borrowed.tid(), &mut ranges)
             .map_err(Error::kernel("read a static", session.victim.pid))?;
         Ok(value)
     }
@@ -191,7 +195,8 @@ impl Session {
         // A kernel that does not let a tracer write over permissions: ask for them and give them up again.
         let writable = SystemCall::mprotect(base, span, libc::PROT_READ | libc::PROT_WRITE);
         self.borrowed.system_call(&mut self.victim, &writable)?;
-        memory::write(pid, &[(base, &self.prepared.image)]).map_err(Error::kernel("write the image", pid))?;
+        memory::write(self.borrowed.tid(), &[(base, &self.prepared.image)])
+            .map_err(Error::kernel("write the image", pid))?;
         let image = self.prepared.arguments.start - base;
         self.borrowed.system_call(&mut self.victim, &SystemCall::mprotect(base, image, executable))?;
         Ok(())
@@ -224,6 +229,23 @@ impl Session {
         }
     }
 
+    /// Passes the arguments, runs the export, and copies back what it was given to write.
+    fn call_with<'a, F, A>(&mut self, export: Offset<F>, arguments: A) -> Result<F::Output, Error>
+    where
+        F: Call<'a, A>,
+    {
+        let mut room = Room::at(self.prepared.arguments.start);
+        let registers = F::registers(arguments, &mut room);
+        let result = self.call(export, registers, &room)?;
+        let mut back = room.into_back();
+        if !back.is_empty() {
+            let pid = self.victim.pid;
+            memory::read(self.borrowed.tid(), &mut back)
+                .map_err(Error::kernel("copy the arguments back", pid))?;
+        }
+        Ok(F::output(result))
+    }
+
     fn call<F: ?Sized>(
         &mut self,
         export: Offset<F>,
@@ -251,7 +273,7 @@ impl Session {
         let watch = Watch::start(pid, self.borrowed.tid(), self.borrowed.end(), Instant::now() + deadline);
         let entry = Entry {
             base: self.prepared.base,
-            span: self.prepared.span,
+            span: self.unmapped_by_blob(),
             function,
             arguments,
             first: self.first,
@@ -293,7 +315,7 @@ impl Session {
             _ => {
                 let mut note = [0; size_of::<PanicNote>()];
                 let at = self.prepared.base + u64::from(self.blob.__parts().panic.unwrap_or(0));
-                memory::read(pid, &mut [(at, &mut note)])
+                memory::read(self.borrowed.tid(), &mut [(at, &mut note)])
                     .map_err(Error::kernel("read the panic note", pid))?;
                 let note = PanicNote::parse(&note).unwrap_or(PanicNote::NONE);
                 Err(Error::Panicked {
@@ -326,7 +348,7 @@ impl Session {
             return Ok(());
         }
         let call = SystemCall::munmap(self.prepared.base, self.prepared.span);
-        if self.at_end && self.borrowed.unmaps_itself() {
+        if self.at_end && self.unmapped_by_blob() == self.prepared.span && self.borrowed.unmaps_itself() {
             self.borrowed.finish_system_call(&mut self.victim, &call)?;
         } else {
             self.borrowed.last_system_call(&mut self.victim, &call)?;

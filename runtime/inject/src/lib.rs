@@ -51,7 +51,7 @@ mod x86_64;
 pub use arguments::{Call, Pass, Returned, Room};
 pub use crash::CrashRisk;
 pub use error::Error;
-pub use infected::Infected;
+pub use infected::{Infected, Others};
 pub use snapshot::{Difference, Snapshot};
 pub use target::{MappingName, Target};
 pub use thread::{ThreadState, WayBack};

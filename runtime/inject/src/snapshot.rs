@@ -76,20 +76,21 @@ impl Victim {
             let read = Registers::of(tid).map_err(kernel("read registers"))?;
             let Some(registers) = read else { return Err(Error::Compat { pid: self.pid }) };
             // As it will go on: with its system call started again and out of a restartable sequence.
-            let rip = rseq::resume_at(self.pid, tid, &registers)
-                .map_err(kernel("read the restartable sequence"))?;
+            let rip = rseq::resume_at(tid, &registers).map_err(kernel("read the restartable sequence"))?;
             let registers = Registers { rip, ..restart::cured(&registers) };
             let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
             let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
             threads.insert(tid, Thread { registers, state, mask });
         }
         let status = proc::StatusFile::open(self.pid)?.read(self.pid)?;
-        let areas = proc::areas(self.pid)?.iter().map(ToString::to_string).collect();
+        // The files of the first thread are empty when it has ended.
+        let living = self.first_thread()?;
+        let areas = proc::areas(living)?.iter().map(ToString::to_string).collect();
         Ok(Snapshot {
             threads,
             areas,
             signals: [status.pending, status.ignored, status.caught],
-            descriptors: proc::descriptors(self.pid)?,
+            descriptors: proc::descriptors(living)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A process looked at, not yet touched: everything that can be done before it is stopped is done here.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
@@ -13,6 +14,9 @@ use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
 pub(crate) const PAGE: u64 = 4096;
+
+/// Pages behind the arguments in which signal frames can lie; they cost nothing until then.
+const SPARE: u64 = 4 * PAGE;
 
 /// How long a process may take to get out of a wait for its disk, and one that has just been started to be mapped.
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
@@ -39,7 +43,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 pub struct Target {
     pub(crate) pid: i32,
     pub(crate) memory: Memory,
-    pub(crate) status: StatusFile,
+    pub(crate) status: Arc<StatusFile>,
     pub(crate) areas: Vec<Area>,
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
@@ -78,9 +82,9 @@ pub(crate) struct Prepared {
     /// Of the blob, and of what was supplied to it.
     pub(crate) id: u64,
     pub(crate) base: u64,
-    /// Bytes mapped: the image and room for arguments behind it.
+    /// Bytes mapped: the image, room for arguments behind it, and the spare pages.
     pub(crate) span: u64,
-    /// Where the arguments go.
+    /// Where the arguments go; the spare pages follow.
     pub(crate) arguments: Range<u64>,
     /// The image as far as it is not zero.
     pub(crate) image: Vec<u8>,
@@ -106,12 +110,13 @@ impl Target {
         }
         let pid = status.process;
         Self::admit(pid, &status)?;
-        proc::wait_until_loaded(pid, status.parent, SETTLED_WITHIN)?;
-        let memory = Memory::open(pid).map_err(|source| match source.kind() {
+        let living = living_thread(pid, &status)?;
+        proc::wait_until_loaded(living, status.parent, SETTLED_WITHIN)?;
+        let memory = Memory::open(living).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
             _ => Error::NotPermitted { pid, action: "open its memory", source },
         })?;
-        let areas = proc::areas(pid)?;
+        let areas = proc::areas(living)?;
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
@@ -123,7 +128,7 @@ impl Target {
         Ok(Self {
             pid,
             memory,
-            status: status_file,
+            status: Arc::new(status_file),
             areas,
             gadgets,
             options,
@@ -235,19 +240,23 @@ impl Target {
         let image = blob.size().div_ceil(PAGE).checked_mul(PAGE);
         let span =
             image.zip(reserved).and_then(|(image, reserved)| Some((image, image.checked_add(reserved)?)));
+        let span = span.and_then(|(image, used)| Some((image, used, used.checked_add(SPARE)?)));
         let room = Error::NoRoom { pid: self.pid, size: blob.size() };
-        let Some((image, span)) = span else { return Err(room) };
+        let Some((image, used, span)) = span else { return Err(room) };
         let base = match blob.fixed_base() {
             Some(base) => base,
             None => place::choose(&self.areas, span, blob.align().max(PAGE)).ok_or(room)?,
         };
+        if base.checked_add(span).is_none() {
+            return Err(Error::NoRoom { pid: self.pid, size: blob.size() });
+        }
         let mut bytes = match usize::try_from(blob.size()) {
             Ok(size) => vec![0; size],
             Err(_) => return Err(Error::NoRoom { pid: self.pid, size: blob.size() }),
         };
         loadable.__load(&mut bytes, base).map_err(|source| Error::Load { blob: blob.name(), source })?;
         bytes.truncate(blob.bytes().len());
-        let arguments = base + image..base + span;
+        let arguments = base + image..base + used;
         self.prepared = Some(Prepared { id: loadable.__id(), base, span, arguments, image: bytes });
         Ok(())
     }
@@ -261,6 +270,18 @@ impl Target {
     pub fn seize(self) -> Result<Victim, Error> {
         Victim::stop(self)
     }
+}
+
+/// A thread whose files in `/proc` serve for the process: those of the first are empty when it has ended before the others.
+fn living_thread(pid: i32, status: &Status) -> Result<i32, Error> {
+    if !matches!(status.state, b'Z' | b'X') {
+        return Ok(pid);
+    }
+    let lives = |tid: &i32| {
+        let status = StatusFile::open(*tid).and_then(|file| file.read(*tid));
+        status.is_ok_and(|status| !matches!(status.state, b'Z' | b'X'))
+    };
+    proc::threads(pid)?.into_iter().find(lives).ok_or(Error::Zombie { pid })
 }
 
 /// Whether a blob has what running in a victim takes.

@@ -1,16 +1,17 @@
 //! A process whose threads are all stopped.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pie_blob::Loadable;
 
 use crate::cpu::Beside;
 use crate::infected::Infected;
-use crate::proc::{self, Status};
+use crate::proc::{self, Status, StatusFile};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
-use crate::target::Target;
+use crate::target::{Options, Target};
 use crate::{CrashRisk, Error, sys};
 
 /// A process with every thread stopped, traced by the calling thread.
@@ -24,6 +25,11 @@ pub struct Victim {
     pub(crate) pid: i32,
     pub(crate) threads: Vec<i32>,
     pub(crate) held: Held,
+    /// What the caller chose, and what of the target is wanted while that is elsewhere.
+    options: Options,
+    status_file: Arc<StatusFile>,
+    /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
+    suspends_filters: bool,
     pub(crate) status: Status,
     pub(crate) risks: Vec<CrashRisk>,
     /// Signals that cannot be blocked and came while remote code ran: sent again at the end.
@@ -59,6 +65,9 @@ impl Victim {
             pid,
             threads: Vec::new(),
             held: Held::Seized,
+            options: target.options,
+            status_file: Arc::clone(&target.status),
+            suspends_filters: target.suspends_filters,
             status: Status::default(),
             risks: Vec::new(),
             deferred: Vec::new(),
@@ -68,7 +77,7 @@ impl Victim {
             target: Some(target),
         };
         victim.stop_threads()?;
-        if victim.target.as_ref().is_some_and(|target| !target.suspends_filters) {
+        if !victim.suspends_filters {
             // A filter that came after the look could end the victim for what it will be made to do.
             victim.read_status()?;
         }
@@ -108,6 +117,9 @@ impl Victim {
             pid,
             threads: threads.to_vec(),
             held: Held::Adopted { options },
+            options: target.options,
+            status_file: Arc::clone(&target.status),
+            suspends_filters: target.suspends_filters,
             status: Status::default(),
             risks: Vec::new(),
             deferred: Vec::new(),
@@ -120,9 +132,7 @@ impl Victim {
         for tid in victim.threads.iter().copied() {
             let wanted = options | ptrace::TRACESYSGOOD;
             if ptrace::set_options(tid, wanted | ptrace::SUSPEND_SECCOMP).is_err() {
-                if let Some(target) = victim.target.as_mut() {
-                    target.suspends_filters = false;
-                }
+                victim.suspends_filters = false;
                 ptrace::set_options(tid, wanted).map_err(Error::kernel("set options", pid))?;
             }
         }
@@ -135,11 +145,15 @@ impl Victim {
     ///
     /// The status is read while the threads still run, because that takes as long as ten other requests. It says how many
     /// they are, and whoever creates another from then on stops with an event that says so.
-    fn stop_threads(&mut self) -> Result<(), Error> {
+    pub(crate) fn stop_threads(&mut self) -> Result<(), Error> {
         let pid = self.pid;
-        let limit = self.target.as_ref().map_or(Duration::ZERO, |target| target.options.stop_within);
+        let limit = self.options.stop_within;
         let begin = Instant::now();
-        let mut found = vec![pid];
+        let mut found = match self.threads.as_slice() {
+            [] => vec![pid],
+            held => proc::threads(pid)?.into_iter().filter(|tid| !held.contains(tid)).collect(),
+        };
+        let mut first = true;
         loop {
             let mut stopping = Vec::new();
             for tid in found {
@@ -152,10 +166,9 @@ impl Victim {
                     Err(source) => return Err(self.seizure_refused(source)),
                 }
             }
-            let first = self.threads.is_empty();
             // Known from here on, so that each is let go whatever fails.
             self.threads.extend(&stopping);
-            if first {
+            if std::mem::take(&mut first) {
                 self.read_status()?;
             }
             for tid in stopping.iter().copied() {
@@ -198,30 +211,25 @@ impl Victim {
 
     /// Seizes a thread, with its seccomp filter asleep where the kernel lets us.
     fn seize_thread(&mut self, tid: i32) -> std::io::Result<()> {
-        let first = ptrace::seize(tid, self.options());
-        match (first, self.target.as_mut()) {
-            (Err(error), Some(target))
-                if target.suspends_filters
+        match ptrace::seize(tid, self.ptrace_options()) {
+            Err(error)
+                if self.suspends_filters
                     && matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) =>
             {
-                target.suspends_filters = false;
-                let second = ptrace::seize(tid, self.options());
-                if second.is_err() {
-                    // It was not the option.
-                    if let Some(target) = self.target.as_mut() {
-                        target.suspends_filters = true;
-                    }
-                }
+                self.suspends_filters = false;
+                let second = ptrace::seize(tid, self.ptrace_options());
+                // Where that fails too, it was not the option.
+                self.suspends_filters = second.is_err();
                 second
             }
-            (first, _) => first,
+            first => first,
         }
     }
 
     /// The ptrace options that an injection needs.
-    fn options(&self) -> i32 {
-        let suspends = self.target.as_ref().is_some_and(|target| target.suspends_filters);
-        ptrace::TRACESYSGOOD | ptrace::TRACECLONE | if suspends { ptrace::SUSPEND_SECCOMP } else { 0 }
+    fn ptrace_options(&self) -> i32 {
+        let suspend = if self.suspends_filters { ptrace::SUSPEND_SECCOMP } else { 0 };
+        ptrace::TRACESYSGOOD | ptrace::TRACECLONE | suspend
     }
 
     /// Lets a process go that a thread created as no thread of its own (clone without `CLONE_THREAD`): the option that
@@ -249,9 +257,9 @@ impl Victim {
     /// Says why the kernel would not let a thread be seized.
     fn seizure_refused(&self, source: std::io::Error) -> Error {
         let pid = self.pid;
-        match self.target.as_ref().map(|target| target.status.read(pid)) {
-            Some(Ok(status)) if status.tracer != 0 => Error::AlreadyTraced { pid, tracer: status.tracer },
-            Some(Err(error)) => error,
+        match self.status_file.read(pid) {
+            Ok(status) if status.tracer != 0 => Error::AlreadyTraced { pid, tracer: status.tracer },
+            Err(error) => error,
             _ => Error::NotPermitted { pid, action: "trace it", source },
         }
     }
@@ -262,7 +270,7 @@ impl Victim {
     /// wait with a time-out. A signal that arrives first is let through: its handler's frame is written, and
     /// the thread stops before it runs.
     fn wait_for_stop(&self, tid: i32, created: &mut Vec<i32>) -> Result<bool, Error> {
-        let limit = self.target.as_ref().map_or(Duration::ZERO, |target| target.options.stop_within);
+        let limit = self.options.stop_within;
         let begin = Instant::now();
         let mut polls = 0_u32;
         // This thread is on the victim's processor: the victim stops as soon as it may run there.
@@ -309,17 +317,16 @@ impl Victim {
     }
 
     fn read_status(&mut self) -> Result<(), Error> {
-        let Some(target) = &self.target else { return Err(Error::NoSuchProcess { pid: self.pid }) };
-        self.status = target.status.read(self.pid)?;
+        self.status = self.status_file.read(self.pid)?;
         Ok(())
     }
 
     /// Finds out what would keep it from surviving this process.
     fn assess(&mut self) -> Result<(), Error> {
+        if self.status.seccomp != 0 && !self.suspends_filters {
+            return Err(Error::Seccomp { pid: self.pid });
+        }
         if let Some(target) = &self.target {
-            if self.status.seccomp != 0 && !target.suspends_filters {
-                return Err(Error::Seccomp { pid: self.pid });
-            }
             self.risks = target.risks(&self.status);
         }
         if self.end_signal().1 {
@@ -328,9 +335,40 @@ impl Victim {
         self.check_risks()
     }
 
+    /// Notes a risk, once.
+    pub(crate) fn add_risk(&mut self, risk: CrashRisk) {
+        if !self.risks.contains(&risk) {
+            self.risks.push(risk);
+        }
+    }
+
+    /// The first thread where it lives, because the main stack is its own; else any.
+    pub(crate) fn first_thread(&self) -> Result<i32, Error> {
+        let first = self.threads.iter().find(|tid| **tid == self.pid).or_else(|| self.threads.first());
+        first.copied().ok_or(Error::Zombie { pid: self.pid })
+    }
+
+    /// Whether the threads were seized here, and not by the caller.
+    pub(crate) fn is_seized(&self) -> bool {
+        self.held == Held::Seized
+    }
+
+    /// Lets every thread go on but one.
+    pub(crate) fn let_others_run(&mut self, tid: i32) -> Result<(), Error> {
+        let others: Vec<i32> = self.threads.iter().copied().filter(|thread| *thread != tid).collect();
+        self.threads.retain(|thread| *thread == tid);
+        let mut result = Ok(());
+        for thread in others {
+            // One that cannot be let go has ended.
+            if let Err(error) = self.detach(thread) {
+                result = result.and(Err(Error::kernel("let a thread run", self.pid)(error)));
+            }
+        }
+        result
+    }
+
     pub(crate) fn check_risks(&self) -> Result<(), Error> {
-        let required = self.target.as_ref().is_some_and(|target| target.options.require_crash_safe);
-        if required && !self.risks.is_empty() {
+        if self.options.require_crash_safe && !self.risks.is_empty() {
             return Err(Error::NotCrashSafe { pid: self.pid, risks: self.risks.clone() });
         }
         Ok(())
@@ -388,7 +426,10 @@ impl Victim {
         let released = self.let_go();
         let target = self.target.take();
         released?;
-        target.ok_or(Error::NoSuchProcess { pid: self.pid })
+        let suspends_filters = self.suspends_filters;
+        target
+            .map(|target| Target { suspends_filters, ..target })
+            .ok_or(Error::NoSuchProcess { pid: self.pid })
     }
 
     /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed

@@ -24,6 +24,7 @@ fn main() {
             rounds(|| if round() { Ok(()) } else { Err("a register".to_owned()) });
         }
         ["threads", count] => threads(count.parse().unwrap_or(1)),
+        ["first-thread-ends"] => first_thread_ends(),
         ["forever"] => forever(),
         ["shares-memory"] => shares_memory(),
         ["zombie"] => zombie(),
@@ -192,6 +193,19 @@ fn threads(count: usize) -> ! {
         }
         Ok(())
     })
+}
+
+/// Ends its first thread while another goes on.
+fn first_thread_ends() -> ! {
+    std::thread::spawn(|| {
+        rounds(|| {
+            std::thread::sleep(WAIT);
+            Ok(())
+        })
+    });
+    loop {
+        kernel(libc::SYS_exit, [0; 6]);
+    }
 }
 
 /// Says so and sleeps in one call until it is killed.

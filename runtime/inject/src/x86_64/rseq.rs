@@ -12,7 +12,7 @@ use crate::sys::{memory, ptrace};
 const SEQUENCE_AT: u64 = 8;
 
 /// Where the thread must continue: its own place, or the abort handler of the sequence that it was stopped in.
-pub(crate) fn resume_at(pid: i32, tid: i32, registers: &Registers) -> io::Result<u64> {
+pub(crate) fn resume_at(tid: i32, registers: &Registers) -> io::Result<u64> {
     // A sequence makes no system calls: a thread that is in one is in no sequence.
     if registers.in_system_call() {
         return Ok(registers.rip);
@@ -22,7 +22,7 @@ pub(crate) fn resume_at(pid: i32, tid: i32, registers: &Registers) -> io::Result
         return Ok(registers.rip);
     }
     let mut sequence = [0; 8];
-    memory::read(pid, &mut [(configuration.address.wrapping_add(SEQUENCE_AT), &mut sequence)])?;
+    memory::read(tid, &mut [(configuration.address.wrapping_add(SEQUENCE_AT), &mut sequence)])?;
     let sequence = u64::from_ne_bytes(sequence);
     if sequence == 0 {
         return Ok(registers.rip);
@@ -30,7 +30,7 @@ pub(crate) fn resume_at(pid: i32, tid: i32, registers: &Registers) -> io::Result
     // struct rseq_cs: version and flags, then start, length and abort address.
     let mut words = [[0; 8]; 4];
     let mut bytes = [0; 32];
-    if memory::read(pid, &mut [(sequence, &mut bytes)]).is_err() {
+    if memory::read(tid, &mut [(sequence, &mut bytes)]).is_err() {
         // The kernel would find the same and end the thread; that is not for us to bring about.
         return Ok(registers.rip);
     }

@@ -1,0 +1,125 @@
+//! Where a borrowed thread's signal frames lie, and laying them there.
+
+use std::io::ErrorKind;
+use std::ops::Range;
+
+use super::{Borrowed, RED_ZONE};
+use crate::target::Target;
+use crate::victim::Victim;
+use crate::x86_64::frame::{Frames, Original};
+use crate::x86_64::gadget::Gadgets;
+use crate::x86_64::registers::{Registers, SystemCall};
+use crate::{CrashRisk, Error};
+
+/// Left free below the frames: where a handler would run if the tracer died before signals were blocked.
+const BELOW: u64 = 16 * 1024;
+/// What the frames of one thread have at most, with every extended state that there is.
+const SLOT: u64 = 16 * 1024;
+
+/// Where frames may lie.
+#[derive(Clone, Debug)]
+pub(crate) enum Spot {
+    /// At the low end of the main stack, in one of two places: a thread lays its own before another gives back.
+    Stack { second: bool },
+    /// In these spare pages of the blob's own mapping: where the main stack's own thread runs and may use all of it. Reading
+    /// is all that `rt_sigreturn` wants, but unmapping them is then left to the tracer.
+    Mapping(Range<u64>),
+}
+
+impl Spot {
+    /// The place for the frames of the thread that takes over.
+    pub(crate) fn other(&self) -> Self {
+        Self::Stack { second: matches!(self, Self::Stack { second: false }) }
+    }
+}
+
+impl Borrowed {
+    /// Checks that the program is still the one that was looked at, finds room for the frames and writes them.
+    pub(super) fn lay_frames(
+        &mut self,
+        victim: &mut Victim,
+        target: &Target,
+        spot: &Spot,
+        undo: &SystemCall,
+    ) -> Result<(), Error> {
+        let pid = victim.pid;
+        let area = self.state.in_frame();
+        let place = match (&area, self.gadgets) {
+            (Some(area), Gadgets::Pair { .. }) => {
+                self.room(victim, target, spot, Frames::space(area.len()) as u64)
+            }
+            _ => None,
+        };
+        let call = self.gadgets.call();
+        let sigreturn = match self.gadgets {
+            Gadgets::Pair { sigreturn, .. } => sigreturn,
+            Gadgets::CallOnly(call) => call,
+        };
+        // What the frames will lie on; with no place for them, the borrowed code, to see that it is still there.
+        let (address, space) = place.unwrap_or((call.address, call.code.len() as u64));
+        self.covered = vec![0; usize::try_from(space).unwrap_or(0)];
+        target.memory.read(address, &mut self.covered).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => Error::Changed { pid },
+            _ => Error::kernel("read its memory", pid)(source),
+        })?;
+        let (Some((address, _)), Some(area)) = (place, area) else {
+            if matches!(self.gadgets, Gadgets::Pair { .. }) {
+                victim.add_risk(CrashRisk::NoRoomForFrames);
+            }
+            return victim.check_risks();
+        };
+        let original = Original { registers: &self.original, resume_at: self.resume_at, mask: self.mask };
+        let Some(frames) = Frames::at(address, &original, &area, sigreturn.address, call.address, undo)
+        else {
+            victim.add_risk(CrashRisk::NoRoomForFrames);
+            return victim.check_risks();
+        };
+        self.covered.truncate(if matches!(spot, Spot::Mapping(_)) { 0 } else { frames.bytes.len() });
+        target.memory.write(frames.address, &frames.bytes).map_err(Error::kernel("write the frames", pid))?;
+        self.frames = Some(frames);
+        Ok(())
+    }
+
+    /// Lays the frames at another spot and has the thread stand by there, before the system call `undo`; `false`
+    /// where there is no room: they stay where they are then.
+    pub(crate) fn relay(
+        &mut self,
+        victim: &mut Victim,
+        target: &Target,
+        spot: &Spot,
+        undo: &SystemCall,
+    ) -> Result<bool, Error> {
+        let (frames, covered) = (self.frames.take(), std::mem::take(&mut self.covered));
+        let laid = self.lay_frames(victim, target, spot, undo);
+        let (new, uncovered) = (self.frames.take(), std::mem::take(&mut self.covered));
+        (self.frames, self.covered) = (frames, covered);
+        laid?;
+        let Some(new) = new else { return Ok(false) };
+        self.start_system_call(victim, undo, new.resume)?;
+        self.uncover(victim.pid, target)?;
+        (self.frames, self.covered) = (Some(new), uncovered);
+        Ok(true)
+    }
+
+    /// Finds pages at the low end of the main stack that no thread uses; never below a stack pointer's own page, and
+    /// never on a stack that a program has made for itself.
+    fn room(&self, victim: &Victim, target: &Target, spot: &Spot, space: u64) -> Option<(u64, u64)> {
+        let second = match spot {
+            Spot::Stack { second } => *second,
+            Spot::Mapping(spare) => {
+                return (space <= spare.end - spare.start).then_some((spare.start, space));
+            }
+        };
+        let stack = target.areas.iter().find(|area| area.name == "[stack]" && area.writable)?.range.clone();
+        let below = if stack.end - stack.start > 4 * BELOW { BELOW } else { 0 };
+        let slot = if second { SLOT } else { 0 };
+        let address = stack.start.checked_add(below)?.checked_add(slot)?.next_multiple_of(64);
+        let end = address.checked_add(space)?.checked_add(RED_ZONE)?;
+        let mut pointers = vec![self.original.rsp];
+        for tid in victim.threads.iter().copied().filter(|tid| *tid != self.tid) {
+            pointers.push(Registers::of(tid).ok()??.rsp);
+        }
+        let clear = |pointer: &u64| !stack.contains(pointer) || *pointer >= end;
+        (end <= stack.end && pointers.iter().all(clear)).then_some((address, space))
+    }
+}
