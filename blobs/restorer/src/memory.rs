@@ -64,9 +64,8 @@ fn memory_map(plan: &Plan) -> Result<(), Failure> {
     const PR_SET_MM_MAP: usize = 14;
     let map = &raw const plan.memory;
     // SAFETY: the kernel reads one structure of that size.
-    let answer = unsafe {
-        syscall5(Sysno::prctl, PR_SET_MM, PR_SET_MM_MAP, map.addr(), size_of_val(&plan.memory), 0)
-    };
+    let answer =
+        unsafe { syscall5(Sysno::prctl, PR_SET_MM, PR_SET_MM_MAP, map.addr(), size_of_val(&plan.memory), 0) };
     check(Step::MemoryMap, plan.memory.start_code, answer)?;
     // SAFETY: the descriptor is the restorer's own, and nothing uses it afterwards.
     let _ = unsafe { syscall2(Sysno::close, plan.memory.exe_fd as usize, 0) };

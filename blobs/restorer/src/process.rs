@@ -45,9 +45,8 @@ pub unsafe fn finish(plan: &Plan) -> Result<(), Failure> {
     for limit in unsafe { items::<Limit>(&plan.limits) } {
         let values = [limit.soft, limit.hard];
         // SAFETY: the kernel reads two words.
-        let answer = unsafe {
-            syscall4(Sysno::prlimit64, 0, word(limit.resource), (&raw const values).addr(), 0)
-        };
+        let answer =
+            unsafe { syscall4(Sysno::prlimit64, 0, word(limit.resource), (&raw const values).addr(), 0) };
         check(Step::Limit, limit.resource, answer)?;
     }
     // SAFETY: the caller's promise.
@@ -55,7 +54,8 @@ pub unsafe fn finish(plan: &Plan) -> Result<(), Failure> {
         let number = sign_extended(signal.number());
         let information = core::ptr::from_ref(signal).addr();
         // SAFETY: the kernel reads one siginfo_t.
-        let answer = unsafe { syscall3(Sysno::rt_sigqueueinfo, sign_extended(getpid()), number, information) };
+        let answer =
+            unsafe { syscall3(Sysno::rt_sigqueueinfo, sign_extended(getpid()), number, information) };
         check(Step::Pending, number as u64, answer)?;
     }
     // SAFETY: the caller's promise.

@@ -152,13 +152,10 @@ pub unsafe fn become_it(plan: &Plan, thread: &Thread) -> Result<(), Failure> {
         check(Step::Affinity, tid, answer)?;
     }
     // SAFETY: the kernel reads one structure, as long as it says.
-    let answer =
-        unsafe { syscall3(Sysno::sched_setattr, 0, (&raw const thread.scheduling).addr(), 0) };
+    let answer = unsafe { syscall3(Sysno::sched_setattr, 0, (&raw const thread.scheduling).addr(), 0) };
     check(Step::Scheduling, tid, answer)?;
     // SAFETY: takes numbers.
-    let answer = unsafe {
-        syscall3(Sysno::ioprio_set, IOPRIO_WHO_PROCESS, 0, thread.io_priority as usize)
-    };
+    let answer = unsafe { syscall3(Sysno::ioprio_set, IOPRIO_WHO_PROCESS, 0, thread.io_priority as usize) };
     check(Step::Scheduling, tid, answer)?;
     // SAFETY: takes a number.
     let answer = unsafe { syscall5(Sysno::prctl, PR_SET_TIMERSLACK, word(thread.timer_slack), 0, 0, 0) };
@@ -169,8 +166,7 @@ pub unsafe fn become_it(plan: &Plan, thread: &Thread) -> Result<(), Failure> {
         let information = core::ptr::from_ref(signal).addr();
         let (process, id) = (sign_extended(pie_blob_std::sys::getpid()), sign_extended(thread.tid));
         // SAFETY: the kernel reads one siginfo_t.
-        let answer =
-            unsafe { syscall6(Sysno::rt_tgsigqueueinfo, process, id, number, information, 0, 0) };
+        let answer = unsafe { syscall6(Sysno::rt_tgsigqueueinfo, process, id, number, information, 0, 0) };
         check(Step::Pending, number as u64, answer)?;
     }
     // SAFETY: the caller's promise.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use pie_blob_inject::{Infected, ThreadState, Victim};
+use pie_blob_inject::{Infected, Others, ThreadState, Victim};
 use pie_blob_parasite as parasite;
 use pie_blob_parasite::parasite as blob;
 
@@ -50,7 +50,8 @@ pub(crate) fn ask(infected: &mut Infected, pid: i32, threads: &[i32]) -> Result<
     let mut inside = vec![(pid, misc)];
     for tid in threads.iter().copied().filter(|tid| *tid != pid) {
         let mut misc = parasite::Misc::default();
-        let answer = infected.call_in(tid, blob::DUMP_MISC, (&mut misc,)).map_err(&failed)?;
+        let answer =
+            infected.call_in(tid, Others::Stopped, blob::DUMP_MISC, (&mut misc,)).map_err(&failed)?;
         answered(pid, "ids and flags of a thread", answer)?;
         inside.push((tid, misc));
     }
@@ -80,8 +81,7 @@ fn credentials(infected: &mut Infected, pid: i32) -> Result<Credentials, Error> 
 
 fn actions(infected: &mut Infected, pid: i32) -> Result<Vec<Action>, Error> {
     let mut dumped = [parasite::SignalAction::default(); parasite::SIGNALS];
-    let answer =
-        infected.call(blob::DUMP_SIGNALS, (dumped.as_mut_slice(),)).map_err(Error::inject(pid))?;
+    let answer = infected.call(blob::DUMP_SIGNALS, (dumped.as_mut_slice(),)).map_err(Error::inject(pid))?;
     answered(pid, "signal actions", answer)?;
     let set = (1..).zip(dumped).filter(|(_, action)| *action != parasite::SignalAction::default());
     Ok(set
@@ -149,7 +149,10 @@ fn expired(before: &Readings, after: &Readings) -> bool {
     };
     let (before, after) = (left(before), left(after));
     before.len() != after.len()
-        || before.iter().zip(&after).any(|(before, after)| after > before || (*after == [0, 0]) != (*before == [0, 0]))
+        || before
+            .iter()
+            .zip(&after)
+            .any(|(before, after)| after > before || (*after == [0, 0]) != (*before == [0, 0]))
 }
 
 /// The timers of `/proc/PID/timers`, not yet with what they are set to.
@@ -232,7 +235,6 @@ impl Answers {
             umask: self.misc.umask,
             personality: Hex(personality.map_err(|_| proc::malformed(pid, "personality"))?),
             session_leader: self.misc.sid == self.misc.pid,
-            group_leader: self.misc.pgid == self.misc.pid,
             dumpable: self.misc.dumpable.unsigned_abs(),
             no_new_privs: self.misc.no_new_privs == 1,
             parent_death_signal: self.misc.parent_death_signal.unsigned_abs(),
@@ -264,7 +266,10 @@ impl Answers {
         refuse(flags.machine_check != 2, "has asked for other machine checks (PR_MCE_KILL)");
         for timer in &self.posix_timers {
             if clock(timer.clock).is_none() {
-                let words = format!("has a timer {} with clock {}, which cannot be made again", timer.id, timer.clock);
+                let words = format!(
+                    "has a timer {} with clock {}, which cannot be made again",
+                    timer.id, timer.clock
+                );
                 refuse(true, &words);
             }
             let gone = timer.notify & libc::SIGEV_THREAD_ID != 0 && !threads.contains(&timer.thread);
@@ -297,7 +302,8 @@ pub(crate) fn thread(victim: &Victim, pid: i32, tid: i32, said: &parasite::Misc)
     let scheduling = sys::scheduling(tid).map_err(Error::io("ask how a thread is scheduled"))?;
     let pending = sys::pending(tid, false).map_err(Error::io("look at pending signals"))?;
     // Readable by the owner and root only, and not on every kernel.
-    let slack = Path::new("/proc").join(pid.to_string()).join("task").join(tid.to_string()).join("timerslack_ns");
+    let slack =
+        Path::new("/proc").join(pid.to_string()).join("task").join(tid.to_string()).join("timerslack_ns");
     let slack = fs::read_to_string(slack).ok().and_then(|text| text.trim().parse().ok());
     // Whether it stands on the stack is the kernel's own finding.
     let flags = said.alternate_stack_flags & !u64::from(libc::SS_ONSTACK.unsigned_abs());

@@ -115,7 +115,9 @@ pub enum Error {
         reasons: Vec<String>,
     },
     /// Thawing copies the calling process, which must have no other threads.
-    #[error("thawing copies the calling process, and it has {threads} threads: thaw from one that has a single thread")]
+    #[error(
+        "thawing copies the calling process, and it has {threads} threads: thaw from one that has a single thread"
+    )]
     Threads {
         /// How many there are.
         threads: usize,

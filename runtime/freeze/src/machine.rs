@@ -60,7 +60,10 @@ fn xsave() -> Vec<[u32; 3]> {
         }
     };
     let enabled = leaf(0).eax;
-    (2..32).filter(|feature| enabled >> feature & 1 == 1).map(|feature| [feature, leaf(feature).ebx, leaf(feature).eax]).collect()
+    (2..32)
+        .filter(|feature| enabled >> feature & 1 == 1)
+        .map(|feature| [feature, leaf(feature).ebx, leaf(feature).eax])
+        .collect()
 }
 
 /// The vDSO of this process: the same in every process of this kernel.

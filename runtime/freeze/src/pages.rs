@@ -33,8 +33,9 @@ pub(crate) fn find(pid: i32, areas: &mut [Area]) -> Result<u64, Error> {
         }
         let mut at = area.start.0;
         while at < area.end.0 {
-            let (found, next) = sys::scan_pages(&pagemap, at, area.end.0, &mut regions)
-                .map_err(Error::io(format!("look at the pages of process {pid} (PAGEMAP_SCAN, Linux 6.7)")))?;
+            let (found, next) = sys::scan_pages(&pagemap, at, area.end.0, &mut regions).map_err(
+                Error::io(format!("look at the pages of process {pid} (PAGEMAP_SCAN, Linux 6.7)")),
+            )?;
             for region in regions.iter().take(found) {
                 let pages = (region.end - region.start) / PAGE;
                 total += region.end - region.start;
@@ -91,7 +92,8 @@ pub(crate) fn write(
             }
             filled += len;
             if len as u64 != piece.len {
-                rest = Some(Piece { address: piece.address + len as u64, len: piece.len - len as u64, ..piece });
+                rest =
+                    Some(Piece { address: piece.address + len as u64, len: piece.len - len as u64, ..piece });
             }
         }
         let quick: usize = ranges.iter().map(|(_, len)| len).sum();

@@ -162,7 +162,10 @@ mod tests {
                     VmFlags: rd ex mr mw me \n8f00-9f00 rw-p 00000000 00:00 0 \nVmFlags: rd wr\n";
         let areas = parse_areas(text).unwrap();
         assert_eq!(areas.len(), 2);
-        assert_eq!((areas[0].start, areas[0].end, areas[0].offset, areas[0].inode), (0x7f00, 0x7f10, 0x1000, 325_843));
+        assert_eq!(
+            (areas[0].start, areas[0].end, areas[0].offset, areas[0].inode),
+            (0x7f00, 0x7f10, 0x1000, 325_843)
+        );
         assert_eq!((areas[0].name.as_str(), areas[0].protection_key), ("/tmp/a b (deleted)", 3));
         assert!(areas[0].has("mw") && !areas[1].has("mw"));
         assert_eq!(areas[1].line(), "8f00-9f00 rw-p");

@@ -70,8 +70,6 @@ pub struct Process {
     pub personality: Hex,
     /// Whether it leads its session.
     pub session_leader: bool,
-    /// Whether it leads its process group.
-    pub group_leader: bool,
     /// `PR_GET_DUMPABLE`.
     pub dumpable: u32,
     /// `PR_GET_NO_NEW_PRIVS`.

@@ -26,9 +26,8 @@ pub(crate) fn pending(tid: i32, shared: bool) -> io::Result<Vec<SignalInformatio
             nr: i32::try_from(BATCH).unwrap_or(0),
         };
         // SAFETY: the kernel reads one structure and writes at most 64 siginfo_t.
-        let answer = unsafe {
-            libc::ptrace(libc::PTRACE_PEEKSIGINFO, tid, &raw const wanted, batch.as_mut_ptr())
-        };
+        let answer =
+            unsafe { libc::ptrace(libc::PTRACE_PEEKSIGINFO, tid, &raw const wanted, batch.as_mut_ptr()) };
         let count = word(check(answer)?).min(BATCH);
         found.extend(batch.into_iter().take(count));
         if count < BATCH {
@@ -43,9 +42,8 @@ pub(crate) fn rseq(tid: i32) -> io::Result<[u64; 3]> {
     let mut configuration = [0_u64; 3];
     let size = without_provenance_mut::<libc::c_void>(size_of_val(&configuration));
     // SAFETY: the kernel writes at most as many bytes as the address says: address, then two 32-bit words, then two more.
-    let answer = unsafe {
-        libc::ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, size, configuration.as_mut_ptr())
-    };
+    let answer =
+        unsafe { libc::ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, size, configuration.as_mut_ptr()) };
     match check(answer) {
         Ok(_) => {
             let [address, sizes, _] = configuration;
@@ -91,7 +89,8 @@ pub(crate) enum Shared {
 /// Whether two threads share something; the last two are descriptors for [`Shared::File`].
 pub(crate) fn share(one: i32, other: i32, what: Shared, first: i32, second: i32) -> io::Result<bool> {
     // SAFETY: takes five numbers.
-    check(unsafe { libc::syscall(libc::SYS_kcmp, one, other, what as i32, first, second) }).map(|order| order == 0)
+    check(unsafe { libc::syscall(libc::SYS_kcmp, one, other, what as i32, first, second) })
+        .map(|order| order == 0)
 }
 
 /// The processors that a thread may run on.
@@ -101,12 +100,6 @@ pub(crate) fn affinity(tid: i32) -> io::Result<Vec<u8>> {
     let len = check(unsafe { libc::syscall(libc::SYS_sched_getaffinity, tid, set.len(), set.as_mut_ptr()) })?;
     set.truncate(word(len));
     Ok(set)
-}
-
-/// Lets the calling thread run wherever the set allows.
-pub(crate) fn set_affinity(set: &[u8]) -> io::Result<()> {
-    // SAFETY: the kernel reads that many bytes.
-    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, set.len(), set.as_ptr()) }).map(drop)
 }
 
 /// The kernel's `struct sched_attr` up to `sched_period`.
@@ -160,9 +153,8 @@ pub(crate) fn read_memory(pid: i32, ranges: &[(u64, usize)], buffer: &mut [u8]) 
         .map(|(address, len)| libc::iovec { iov_base: without_provenance_mut(word(*address)), iov_len: *len })
         .collect();
     // SAFETY: the kernel writes at most the buffer's length to it; the remote ranges are numbers to us.
-    let answer = unsafe {
-        libc::process_vm_readv(pid, &raw const local, 1, remote.as_ptr(), remote.len() as u64, 0)
-    };
+    let answer =
+        unsafe { libc::process_vm_readv(pid, &raw const local, 1, remote.as_ptr(), remote.len() as u64, 0) };
     Ok(word(check(answer as libc::c_long)?))
 }
 
@@ -259,11 +251,11 @@ pub(crate) fn take_signal() -> io::Result<(i32, i32)> {
     let mask = u64::MAX;
     let mut information: SignalInformation = [0; 128];
     // SAFETY: the kernel reads one word and writes one siginfo_t.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const mask, information.as_mut_ptr(), 0, 8)
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const mask, information.as_mut_ptr(), 0, 8) };
     let signal = i32::try_from(check(answer)?).unwrap_or(0);
-    let code = information.get(8..).and_then(|rest| rest.first_chunk()).map_or(0, |code| i32::from_ne_bytes(*code));
+    let code =
+        information.get(8..).and_then(|rest| rest.first_chunk()).map_or(0, |code| i32::from_ne_bytes(*code));
     Ok((signal, code))
 }
 
@@ -307,4 +299,5 @@ pub(crate) fn ended(pid: i32) -> io::Result<Option<i32>> {
 }
 
 /// Where `si_signo` and what follows it lies; the C library's structure is the kernel's.
-const _: () = assert!(offset_of!(libc::siginfo_t, si_signo) == 0 && offset_of!(libc::siginfo_t, si_code) == 8);
+const _: () =
+    assert!(offset_of!(libc::siginfo_t, si_signo) == 0 && offset_of!(libc::siginfo_t, si_code) == 8);

@@ -43,8 +43,7 @@ impl Victim {
         let kernel = |action| Error::kernel(action, self.pid);
         let read = Registers::of(tid).map_err(kernel("read registers"))?;
         let Some(stopped) = read else { return Err(Error::Compat { pid: self.pid }) };
-        let resume_at =
-            rseq::resume_at(self.pid, tid, &stopped).map_err(kernel("read the restartable sequence"))?;
+        let resume_at = rseq::resume_at(tid, &stopped).map_err(kernel("read the restartable sequence"))?;
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let Some(extended) = state.in_frame() else {
             let source = std::io::Error::from(std::io::ErrorKind::InvalidData);

@@ -102,7 +102,8 @@ impl Mapped<'_> {
         for file in &mut self.files {
             if is_read(file.size, file.writable) {
                 let what = || format!("read {}", file.path);
-                let metadata = fs::metadata(&file.path).map_err(|source| Error::Io { what: what(), source })?;
+                let metadata =
+                    fs::metadata(&file.path).map_err(|source| Error::Io { what: what(), source })?;
                 let sum = self.fingerprints.of(&file.path, &metadata);
                 file.checksum = Some(sum.map_err(|source| Error::Io { what: what(), source })?);
             }
@@ -134,7 +135,9 @@ pub(super) fn inspect(
                 permissions: area.permissions.get(..3).unwrap_or_default().to_owned(),
                 flags: match kind {
                     Kind::Kernel(_) => Vec::new(),
-                    _ => area.flags.iter().filter(|flag| RESTORED.contains(&flag.as_str())).cloned().collect(),
+                    _ => {
+                        area.flags.iter().filter(|flag| RESTORED.contains(&flag.as_str())).cloned().collect()
+                    }
                 },
                 kind,
                 stored: Vec::new(),
@@ -173,7 +176,10 @@ fn kind(pid: i32, area: &proc::Area, mapped: &mut Mapped<'_>) -> Result<Result<K
         "[heap]" if memory => Ok(Kind::Anonymous),
         _ if memory && !named => Ok(Kind::Anonymous),
         _ if memory => Err("is none that this version knows".to_owned()),
-        name if ["/memfd:", "/SYSV", "/dev/zero", "/dev/shm/", "/[aio]"].iter().any(|it| name.starts_with(it)) => {
+        name if ["/memfd:", "/SYSV", "/dev/zero", "/dev/shm/", "/[aio]"]
+            .iter()
+            .any(|it| name.starts_with(it)) =>
+        {
             Err("shared memory".to_owned())
         }
         name if name.ends_with(" (deleted)") => Err("the file has been deleted".to_owned()),

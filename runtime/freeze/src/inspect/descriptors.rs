@@ -91,7 +91,8 @@ fn open_file(
     for line in information.lines().filter_map(|line| line.strip_prefix("lock:")) {
         locks.push(lock(line).ok_or_else(|| format!("has a lock that cannot be taken again:{line}"))?);
     }
-    let position = proc::fields(information).get("pos").and_then(|position| position.parse().ok()).unwrap_or(0);
+    let position =
+        proc::fields(information).get("pos").and_then(|position| position.parse().ok()).unwrap_or(0);
     let regular = kind.is_file().then(|| proc::size_and_time(metadata));
     Ok(OpenFile::Path { path: target.to_owned(), flags, position, regular, locks })
 }

@@ -17,7 +17,8 @@ pub(super) fn inspect(pid: i32, refusals: &mut Vec<Refusal>) -> Result<(), Error
     let field = |name: &str| status.get(name).copied().unwrap_or_default();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     // While it is looked at for the second time, this process traces it.
-    if !matches!(field("TracerPid").parse(), Ok(tracer) if tracer == 0 || proc::numbers(own, "task")?.contains(&tracer)) {
+    if !matches!(field("TracerPid").parse(), Ok(tracer) if tracer == 0 || proc::numbers(own, "task")?.contains(&tracer))
+    {
         refuse(refusals, format!("is traced by process {}", field("TracerPid")));
     }
     if !matches!(field("Seccomp"), "0" | "") {
