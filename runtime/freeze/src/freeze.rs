@@ -172,7 +172,11 @@ fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
 /// Ends the process and waits until it has ended.
 fn end(victim: Victim, pid: i32) -> Result<(), Error> {
     sys::kill(pid, libc::SIGKILL).map_err(Error::io(format!("end process {pid}")))?;
-    // Its end is this tracer's to take first, and everyone else's afterwards.
+    // Its end is this tracer's to take first, and everyone else's afterwards; that of the first thread comes last.
+    for tid in victim.threads().iter().copied().filter(|tid| *tid != pid) {
+        // One that ended before has been taken already.
+        let _ = sys::wait_for(tid, libc::__WALL);
+    }
     drop(victim);
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(10) {

@@ -277,12 +277,12 @@ pub(crate) unsafe fn copy_process(pid: i32) -> io::Result<Option<i32>> {
     Ok(i32::try_from(child).ok().filter(|child| *child != 0))
 }
 
-/// Waits for a child's end: its status as `waitpid` has it.
-pub(crate) fn wait_for(pid: i32) -> io::Result<i32> {
+/// Waits for the end of a child or of a thread that this thread traces: its status as `waitpid` has it.
+pub(crate) fn wait_for(pid: i32, options: i32) -> io::Result<i32> {
     let mut status = 0;
     loop {
         // SAFETY: the kernel writes one int.
-        match check(libc::c_long::from(unsafe { libc::waitpid(pid, &raw mut status, 0) })) {
+        match check(libc::c_long::from(unsafe { libc::waitpid(pid, &raw mut status, options) })) {
             Ok(_) => return Ok(status),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -46,7 +46,7 @@ impl Thawed {
     /// [`Error::Io`] where somebody else has waited for it.
     pub fn wait(self) -> Result<ExitStatus, Error> {
         use std::os::unix::process::ExitStatusExt;
-        let status = sys::wait_for(self.pid).map_err(Error::io("wait for the thawed process"))?;
+        let status = sys::wait_for(self.pid, 0).map_err(Error::io("wait for the thawed process"))?;
         Ok(ExitStatus::from_raw(status))
     }
 
@@ -109,7 +109,7 @@ pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
 fn lead(pid: i32, to_child: &mut File, from_child: &mut File) -> Result<(), Error> {
     let failed = |error| {
         let _ = sys::kill(pid, libc::SIGKILL);
-        let _ = sys::wait_for(pid);
+        let _ = sys::wait_for(pid, 0);
         error
     };
     let rseq = sys::rseq_of_child(pid).map_err(Error::io("ask for restartable sequences")).map_err(failed)?;
@@ -123,7 +123,7 @@ fn lead(pid: i32, to_child: &mut File, from_child: &mut File) -> Result<(), Erro
         Some(told) => Err(failed(told.into_error())),
         None => {
             let _ = sys::kill(pid, libc::SIGKILL);
-            let status = sys::wait_for(pid).unwrap_or(0);
+            let status = sys::wait_for(pid, 0).unwrap_or(0);
             let what = format!("it ended unheard with the status {status:#x}");
             Err(Error::Restore { what, source: std::io::ErrorKind::UnexpectedEof.into() })
         }
