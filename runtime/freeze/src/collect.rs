@@ -38,20 +38,18 @@ fn answered(pid: i32, question: &'static str, answer: i32) -> Result<i32, Error>
 
 /// Asks everything that must be asked inside. The victim is cured afterwards by the caller.
 pub(crate) fn ask(infected: &mut Infected, pid: i32, threads: &[i32]) -> Result<Answers, Error> {
-    let failed = Error::inject(pid);
     let mut misc = parasite::Misc::default();
-    let answer = infected.call(blob::DUMP_MISC, (&mut misc,)).map_err(&failed)?;
+    let answer = infected.call(blob::DUMP_MISC, (&mut misc,))?;
     answered(pid, "ids and flags", answer)?;
     let mut flags = parasite::Flags::default();
-    let answer = infected.call(blob::DUMP_FLAGS, (&mut flags,)).map_err(&failed)?;
+    let answer = infected.call(blob::DUMP_FLAGS, (&mut flags,))?;
     answered(pid, "flags", answer)?;
     let credentials = credentials(infected, pid)?;
     let actions = actions(infected, pid)?;
     let mut inside = vec![(pid, misc)];
     for tid in threads.iter().copied().filter(|tid| *tid != pid) {
         let mut misc = parasite::Misc::default();
-        let answer =
-            infected.call_in(tid, Others::Stopped, blob::DUMP_MISC, (&mut misc,)).map_err(&failed)?;
+        let answer = infected.call_in(tid, Others::Stopped, blob::DUMP_MISC, (&mut misc,))?;
         answered(pid, "ids and flags of a thread", answer)?;
         inside.push((tid, misc));
     }
@@ -61,13 +59,12 @@ pub(crate) fn ask(infected: &mut Infected, pid: i32, threads: &[i32]) -> Result<
 }
 
 fn credentials(infected: &mut Infected, pid: i32) -> Result<Credentials, Error> {
-    let failed = Error::inject(pid);
     let mut dumped = parasite::Credentials::default();
-    let answer = infected.call(blob::DUMP_CREDENTIALS, (&mut dumped,)).map_err(&failed)?;
+    let answer = infected.call(blob::DUMP_CREDENTIALS, (&mut dumped,))?;
     answered(pid, "credentials", answer)?;
     let mut groups = vec![0; usize::try_from(dumped.groups).unwrap_or(0)];
     let room = groups.len();
-    let answer = infected.call(blob::DUMP_GROUPS, (groups.as_mut_slice(), room)).map_err(&failed)?;
+    let answer = infected.call(blob::DUMP_GROUPS, (groups.as_mut_slice(), room))?;
     answered(pid, "groups", answer)?;
     let sets = [dumped.inheritable, dumped.permitted, dumped.effective, dumped.bounding, dumped.ambient];
     Ok(Credentials {
@@ -81,7 +78,7 @@ fn credentials(infected: &mut Infected, pid: i32) -> Result<Credentials, Error> 
 
 fn actions(infected: &mut Infected, pid: i32) -> Result<Vec<Action>, Error> {
     let mut dumped = [parasite::SignalAction::default(); parasite::SIGNALS];
-    let answer = infected.call(blob::DUMP_SIGNALS, (dumped.as_mut_slice(),)).map_err(Error::inject(pid))?;
+    let answer = infected.call(blob::DUMP_SIGNALS, (dumped.as_mut_slice(),))?;
     answered(pid, "signal actions", answer)?;
     let set = (1..).zip(dumped).filter(|(_, action)| *action != parasite::SignalAction::default());
     Ok(set
@@ -119,9 +116,8 @@ fn timers(infected: &mut Infected, pid: i32) -> Result<Timers, Error> {
 type Readings = ([[i64; 4]; 3], Vec<PosixTimer>);
 
 fn read_timers(infected: &mut Infected, pid: i32) -> Result<Readings, Error> {
-    let failed = Error::inject(pid);
     let mut dumped = [parasite::IntervalTimer::default(); parasite::TIMERS];
-    let answer = infected.call(blob::DUMP_TIMERS, (dumped.as_mut_slice(),)).map_err(&failed)?;
+    let answer = infected.call(blob::DUMP_TIMERS, (dumped.as_mut_slice(),))?;
     answered(pid, "interval timers", answer)?;
     let interval = dumped.map(|timer| {
         [timer.interval_seconds, timer.interval_microseconds, timer.value_seconds, timer.value_microseconds]
@@ -129,7 +125,7 @@ fn read_timers(infected: &mut Infected, pid: i32) -> Result<Readings, Error> {
     let mut posix = posix_timers(pid)?;
     for timer in &mut posix {
         let mut dumped = parasite::PosixTimer::default();
-        let answer = infected.call(blob::DUMP_POSIX_TIMER, (timer.id, &mut dumped)).map_err(&failed)?;
+        let answer = infected.call(blob::DUMP_POSIX_TIMER, (timer.id, &mut dumped))?;
         answered(pid, "a POSIX timer", answer)?;
         timer.setting = [
             dumped.interval_seconds,
@@ -297,7 +293,7 @@ pub(crate) fn clock(shown: i32) -> Option<(i32, bool)> {
 
 /// A thread, as it will go on.
 pub(crate) fn thread(victim: &Victim, pid: i32, tid: i32, said: &parasite::Misc) -> Result<Thread, Error> {
-    let state: ThreadState = victim.thread_state(tid).map_err(Error::inject(pid))?;
+    let state: ThreadState = victim.thread_state(tid)?;
     let of = |file: &str| format!("task/{tid}/{file}");
     let scheduling = sys::scheduling(tid).map_err(Error::io("ask how a thread is scheduled"))?;
     let pending = sys::pending(tid, false).map_err(Error::io("look at pending signals"))?;

@@ -66,14 +66,8 @@ pub enum Error {
         refusals: Vec<Refusal>,
     },
     /// It could not be stopped, asked or let go.
-    #[error("process {pid}")]
-    Inject {
-        /// The process.
-        pid: i32,
-        /// Why.
-        #[source]
-        source: pie_blob_inject::Error,
-    },
+    #[error(transparent)]
+    Inject(#[from] pie_blob_inject::Error),
     /// The parasite got an error for an answer.
     #[error("process {pid}: {question} inside it")]
     Answer {
@@ -138,11 +132,6 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
-    }
-
-    /// Says which process it was.
-    pub(crate) fn inject(pid: i32) -> impl Fn(pie_blob_inject::Error) -> Self {
-        move |source| Self::Inject { pid, source }
     }
 }
 

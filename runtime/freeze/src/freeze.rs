@@ -74,8 +74,7 @@ pub struct Frozen {
 pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, Error> {
     let mut silent = |_, _| ();
     let progress = options.progress.unwrap_or(&mut silent);
-    let failed = Error::inject(pid);
-    let target = Target::open(pid).map_err(&failed)?.require_crash_safe();
+    let target = Target::open(pid)?.require_crash_safe();
     let machine = Machine::here()?;
     let mut fingerprints = Fingerprints::default();
     inspect::inspect(pid, &mut fingerprints)?;
@@ -83,8 +82,8 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let pages_file = draft.create("pages")?;
     let pages_path = draft.path("pages").display().to_string();
 
-    let target = target.arguments(512 * 1024).prepare(&parasite::BLOB).map_err(&failed)?;
-    let victim = target.seize().map_err(&failed)?;
+    let target = target.arguments(512 * 1024).prepare(&parasite::BLOB)?;
+    let victim = target.seize()?;
     let begin = victim.stopped_since();
     let mut inspection = inspect::inspect(pid, &mut fingerprints)?;
     let total = pages::find(pid, &mut inspection.areas)?;
@@ -94,7 +93,7 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     state.pages = pages::write(pid, &state.memory.areas, &pages_file, &pages_path, total, progress)?;
     let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
     if options.leave_running {
-        victim.release().map_err(&failed)?;
+        victim.release()?;
         let stopped = begin.elapsed();
         draft.finish(&state, &pages_file)?;
         return Ok(frozen(stopped));
@@ -106,16 +105,15 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
 
 /// Puts the parasite in, asks it, takes it out.
 fn ask(victim: Victim, pid: i32) -> Result<(Victim, Answers), Error> {
-    let failed = Error::inject(pid);
     let threads = victim.threads().to_vec();
     if victim.way_back().is_none() {
         let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through".to_owned();
         return Err(Error::Unsupported { pid, refusals: vec![Refusal::Process { reason }] });
     }
-    let mut infected = victim.infect(&parasite::BLOB).map_err(&failed)?;
+    let mut infected = victim.infect(&parasite::BLOB)?;
     let answers = collect::ask(&mut infected, pid, &threads);
     // Cured whatever it said.
-    let victim = infected.cure().map_err(&failed)?;
+    let victim = infected.cure()?;
     let answers = answers?;
     let refusals = answers.refusals(&threads);
     if refusals.is_empty() { Ok((victim, answers)) } else { Err(Error::Unsupported { pid, refusals }) }

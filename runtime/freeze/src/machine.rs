@@ -13,7 +13,7 @@ use crate::state::Machine;
 impl Machine {
     /// This machine, as this process sees it.
     pub(crate) fn here() -> Result<Self, Error> {
-        let line = |path: &str| {
+        let line = |path: &str| -> Result<String, Error> {
             let text = fs::read_to_string(path).map_err(Error::io(format!("read {path}")))?;
             Ok(text.trim().to_owned())
         };

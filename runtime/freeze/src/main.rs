@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use pie_blob_freeze::show::Show;
-use pie_blob_freeze::{Error, Options, freeze, read, thaw};
+use pie_blob_freeze::{Error, Options, Thawed, freeze, read, thaw};
 
 /// Freezes a process to a folder and thaws it from there
 ///
@@ -74,15 +74,20 @@ fn run(task: Task) -> Result<ExitCode, Error> {
             let frozen = frozen?;
             let stopped = frozen.stopped.as_secs_f64() * 1e3;
             say(&format!(
-                "{pid}: {} threads, {} bytes, stopped for {stopped:.1} ms, in {}",
+                "{pid}: {} thread{}, {} bytes, stopped for {stopped:.1} ms, in {}",
                 frozen.threads,
+                if frozen.threads == 1 { "" } else { "s" },
                 frozen.bytes,
                 folder.display()
             ));
             Ok(ExitCode::SUCCESS)
         }
         Task::Thaw { folder } => {
-            let status = thaw(&folder)?.attend()?;
+            // What comes while the program is not there yet is for the program.
+            let mask = hold_signals();
+            let ended = thaw(&folder).and_then(Thawed::attend);
+            release_signals(&mask);
+            let status = ended?;
             if let Some(signal) = status.signal() {
                 die_of(signal);
             }
@@ -102,6 +107,23 @@ fn run(task: Task) -> Result<ExitCode, Error> {
 fn say(text: &str) {
     // A reader that has gone wants to hear no more.
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Blocks all signals and gives what was blocked.
+fn hold_signals() -> libc::sigset_t {
+    // SAFETY: a set of signals is plain numbers, for which zeros are a value.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
+    // SAFETY: writes one set.
+    let _ = unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: reads one set and writes the other.
+    let _ = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    before
+}
+
+/// Blocks what was blocked before, and nothing else.
+fn release_signals(before: &libc::sigset_t) {
+    // SAFETY: reads one set.
+    let _ = unsafe { libc::sigprocmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
 }
 
 /// Ends as the program ended, so that whoever waits sees no difference.

@@ -84,12 +84,12 @@ fn open_file(
     if identity(target) != Some((metadata.dev(), metadata.ino())) {
         return Err("the file has been deleted, moved or replaced".to_owned());
     }
-    if flags & libc::O_ASYNC.unsigned_abs() != 0 {
-        return Err("signals its readiness (O_ASYNC)".to_owned());
-    }
     let mut locks = Vec::new();
     for line in information.lines().filter_map(|line| line.strip_prefix("lock:")) {
         locks.push(lock(line).ok_or_else(|| format!("has a lock that cannot be taken again:{line}"))?);
+    }
+    if flags & libc::O_ASYNC.unsigned_abs() != 0 {
+        return Err("signals its readiness (O_ASYNC)".to_owned());
     }
     let position =
         proc::fields(information).get("pos").and_then(|position| position.parse().ok()).unwrap_or(0);
@@ -120,7 +120,11 @@ fn words(target: &str) -> String {
     match target.split_once(':') {
         Some(("pipe", _)) => "a pipe".to_owned(),
         Some(("socket", _)) => "a socket".to_owned(),
-        Some(("anon_inode", name)) => format!("an {} descriptor", name.trim_matches(['[', ']'])),
+        Some(("anon_inode", name)) => {
+            let name = name.trim_matches(['[', ']']);
+            let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            format!("{article} {name} descriptor")
+        }
         _ => "what is neither a regular file nor a directory".to_owned(),
     }
 }

@@ -16,6 +16,10 @@ pub(super) fn inspect(pid: i32, refusals: &mut Vec<Refusal>) -> Result<(), Error
     let status = proc::fields(&status);
     let field = |name: &str| status.get(name).copied().unwrap_or_default();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
+    if field("State").starts_with(['Z', 'X']) {
+        let reason = "has ended while others go on".to_owned();
+        return Err(Error::Unsupported { pid, refusals: vec![Refusal::Thread { tid: pid, reason }] });
+    }
     // While it is looked at for the second time, this process traces it.
     if !matches!(field("TracerPid").parse(), Ok(tracer) if tracer == 0 || proc::numbers(own, "task")?.contains(&tracer))
     {

@@ -28,7 +28,7 @@ pub(super) fn restore(state: &State, mapped: HashMap<usize, File>, report: i32) 
     let mapped: HashMap<usize, i32> = mapped.into_iter().map(|(at, file)| (at, file.into_raw_fd())).collect();
     let above = state.descriptors.iter().map(|descriptor| descriptor.number + 1).fold(3, i32::max);
     raise_limit();
-    let moved = |descriptor: i32| {
+    let moved = |descriptor: i32| -> Result<i32, Error> {
         // SAFETY: takes three numbers.
         let copied =
             check(libc::c_long::from(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, above) }));
