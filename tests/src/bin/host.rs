@@ -1,14 +1,20 @@
 //! A host for tests that kill it: one whole cycle on the process that it is told.
+//!
+//! `host PID killed` kills itself when a call has come back.
 
 use std::process::ExitCode;
 
 use pie_blob_inject::{Error, Target};
 use pie_blob_parasite::{Misc, parasite};
 
-fn cycle(pid: i32) -> Result<i32, Error> {
+fn cycle(pid: i32, killed: bool) -> Result<i32, Error> {
     let victim = Target::open(pid)?.prepare(&parasite::BLOB)?.seize()?;
     let mut infected = victim.infect(&parasite::BLOB)?;
     let answer = infected.call(parasite::PING, ())?;
+    if killed {
+        // SAFETY: ends this process.
+        unsafe { libc::raise(libc::SIGKILL) };
+    }
     let mut misc = Misc::default();
     infected.call(parasite::DUMP_MISC, (&mut misc,))?;
     infected.cure()?.release()?;
@@ -17,7 +23,8 @@ fn cycle(pid: i32) -> Result<i32, Error> {
 
 fn main() -> ExitCode {
     let pid = std::env::args().nth(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    match cycle(pid) {
+    let killed = std::env::args().nth(2).is_some_and(|mode| mode == "killed");
+    match cycle(pid, killed) {
         Ok(answer) => {
             println!("{answer}");
             ExitCode::SUCCESS
