@@ -5,4 +5,5 @@
 pub mod raw;
 #[path = "../../runtime/inject/examples/spy/registers.rs"]
 pub mod registers;
+pub mod sequence;
 pub mod victim;

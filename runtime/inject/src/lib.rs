@@ -44,7 +44,6 @@ mod snapshot;
 mod sys;
 mod target;
 mod victim;
-mod watchdog;
 mod x86_64;
 
 pub use arguments::{Call, Pass, Returned, Room};

@@ -26,7 +26,7 @@ pub struct Victim {
     pub(crate) threads: Vec<i32>,
     pub(crate) held: Held,
     /// What the caller chose, and what of the target is wanted while that is elsewhere.
-    options: Options,
+    pub(crate) options: Options,
     status_file: Arc<StatusFile>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     suspends_filters: bool,
@@ -432,6 +432,18 @@ impl Victim {
             .ok_or(Error::NoSuchProcess { pid: self.pid })
     }
 
+    /// Takes the ends of threads that were killed, but for `tid`'s: a process's first thread is not said to have ended before
+    /// all others are taken, each by its tracer.
+    pub(crate) fn take_ended(&mut self, tid: i32) {
+        self.threads.retain(|thread| {
+            let ended = *thread != tid && matches!(wait::poll(*thread), Ok(Some(Change::Gone(_))));
+            if ended {
+                wait::take_end(*thread);
+            }
+            !ended
+        });
+    }
+
     /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed
     /// meanwhile is taken, because nobody else learns of its end before its tracer has.
     fn detach(&self, tid: i32) -> std::io::Result<()> {
@@ -446,13 +458,24 @@ impl Victim {
         }
     }
 
-    fn let_go(&mut self) -> Result<(), Error> {
-        for signal in std::mem::take(&mut self.deferred) {
-            // It is pending again before the threads run again.
+    /// Sends the signals again that came meanwhile: they are pending again before the threads run.
+    fn send_deferred(&mut self) {
+        let deferred = std::mem::take(&mut self.deferred);
+        // A stop takes a pending SIGCONT back, as SIGCONT does with a pending stop: one that is pending now came later.
+        let continued = deferred.contains(&libc::SIGSTOP)
+            && self.read_status().is_ok()
+            && self.status.pending >> (libc::SIGCONT - 1) & 1 == 1;
+        for signal in deferred.into_iter().filter(|signal| !(continued && *signal == libc::SIGSTOP)) {
+            // Where this fails it has died.
             let _ = sys::kill(self.pid, signal);
         }
+    }
+
+    fn let_go(&mut self) -> Result<(), Error> {
+        self.send_deferred();
         let mut result = Ok(());
-        for tid in std::mem::take(&mut self.threads) {
+        // The first thread last: it has not ended before the others are taken.
+        for tid in std::mem::take(&mut self.threads).into_iter().rev() {
             let left = match self.held {
                 Held::Seized => self.detach(tid),
                 Held::Adopted { options } => ptrace::set_options(tid, options),

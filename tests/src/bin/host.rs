@@ -1,7 +1,8 @@
 //! A host for tests that kill it: one whole cycle on the process that it is told.
 //!
-//! `host PID killed` kills itself when a call has come back.
+//! `host PID killed` kills itself when a call has come back; `host PID killed ADDRESS` changes a word there before.
 
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 
 use pie_blob_inject::{Error, Target};
@@ -12,6 +13,11 @@ fn cycle(pid: i32, killed: bool) -> Result<i32, Error> {
     let mut infected = victim.infect(&parasite::BLOB)?;
     let answer = infected.call(parasite::PING, ())?;
     if killed {
+        if let Some(address) = std::env::args().nth(3).and_then(|address| address.parse().ok()) {
+            let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/mem"));
+            let written = memory.and_then(|memory| memory.write_all_at(&7_u64.to_ne_bytes(), address));
+            written.expect("the word is writable");
+        }
         // SAFETY: ends this process.
         unsafe { libc::raise(libc::SIGKILL) };
     }

@@ -4,6 +4,7 @@
 //! tracer decides about it, so that a tracer which dies between looking and deciding loses none.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::{check, count};
 
@@ -20,16 +21,32 @@ pub(crate) enum Change {
     Gone(i32),
 }
 
-/// Waits until something happens to the thread, however long that takes.
-pub(crate) fn change(tid: i32) -> io::Result<Change> {
-    loop {
-        match look(tid, libc::WNOWAIT) {
-            Ok(Some(change)) => return Ok(change),
+/// Waits until something happens to the thread, and no longer than `until`.
+///
+/// The kernel offers no such wait with an end. A thread that was resumed on this processor stops again as soon as this one
+/// lets it run, so that is done first; what takes longer is looked for at intervals that grow with what it has taken.
+pub(crate) fn change(tid: i32, until: Instant) -> io::Result<Option<Change>> {
+    const YIELDS: u32 = 8;
+    let begin = Instant::now();
+    for turn in 0_u32.. {
+        if turn < YIELDS {
+            yield_now();
+        } else {
+            let waited = begin.elapsed();
+            count();
+            std::thread::sleep((waited / 16).clamp(Duration::from_micros(5), Duration::from_millis(2)));
+        }
+        match poll(tid) {
+            Ok(Some(change)) => return Ok(Some(change)),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        if Instant::now() >= until {
+            break;
+        }
     }
+    Ok(None)
 }
 
 /// Looks whether something has happened to the thread.

@@ -62,6 +62,8 @@ pub(super) static ROWS: &[Row] = &[
 /// A folder of its own.
 pub(super) fn folder() -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("pie_blob_waits_{}", std::process::id()));
+    // That of a program that was killed and had the same id.
+    let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).expect("a folder");
     folder
 }

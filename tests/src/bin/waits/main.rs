@@ -79,6 +79,8 @@ fn main() {
     };
     handle(libc::SIGUSR1, count, handler == "restart");
     handle(libc::SIGUSR2, nothing, false);
+    // Moments are reckoned from here.
+    let begin = Instant::now();
     let wait = prepare();
     // The other thread takes no signal away from the one that waits.
     let mask = mask_all();
@@ -98,7 +100,6 @@ fn main() {
     });
     unmask(mask);
     println!("waiting {} {}", wait.number, wait.timed);
-    let begin = Instant::now();
     let (answer, error) = kernel(wait.number, wait.arguments);
     let took = begin.elapsed().as_micros();
     println!("{answer} {error} {} {took}", SIGNALS.load(Ordering::Relaxed));
