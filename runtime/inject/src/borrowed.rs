@@ -18,7 +18,7 @@ use crate::x86_64::gadget::Gadgets;
 use crate::x86_64::registers::{self, Registers, SystemCall};
 use crate::x86_64::rseq;
 use crate::x86_64::xstate::ExtendedState;
-use crate::{Error, restart};
+use crate::{CrashRisk, Error, proc, restart};
 
 pub(crate) use lay::Spot;
 
@@ -36,14 +36,16 @@ pub(crate) struct Borrowed {
     mask: u64,
     /// The signal that ends calls.
     end: i32,
+    /// Whether the victim catches it or waits for it: none was free of that.
+    end_means_something: bool,
     gadgets: Gadgets,
     frames: Option<Frames>,
     /// The bytes that the frames lie on.
     covered: Vec<u8>,
     /// Whether anything has been changed that must be given back.
     changed: bool,
-    /// Whether the blob was interrupted in a wait of its own: the kernel has one place to note how a wait goes on, and
-    /// it no longer holds the victim's.
+    /// Whether the blob has waited itself: the kernel has one place to note how a wait goes on, and it may no longer hold
+    /// the victim's.
     wait_forgotten: bool,
 }
 
@@ -76,7 +78,11 @@ impl Borrowed {
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
         let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
-        let (end, _) = victim.end_signal();
+        let (end, end_means_something) = victim.end_signal(mask);
+        if end_means_something {
+            victim.add_risk(CrashRisk::SignalsCaught);
+            victim.check_risks()?;
+        }
         let mut borrowed = Self {
             tid,
             original,
@@ -84,6 +90,7 @@ impl Borrowed {
             state,
             mask,
             end,
+            end_means_something,
             gadgets: target.gadgets,
             frames: None,
             covered: Vec::new(),
@@ -154,7 +161,9 @@ impl Borrowed {
                         self.put_off(victim, signal);
                         self.resume(victim, Resume::ToSystemCall)?;
                     }
-                    Change::Event(_) | Change::Gone(_) => self.resume(victim, Resume::ToSystemCall)?,
+                    Change::Event(_) | Change::JobStop | Change::Gone(_) => {
+                        self.resume(victim, Resume::ToSystemCall)?;
+                    }
                 }
             }
         }
@@ -171,14 +180,37 @@ impl Borrowed {
         entry: &Entry<'_>,
         done: u64,
     ) -> Result<Stopped, Error> {
+        if !restart::notes_a_wait(&self.original) {
+            return self.run_to_the_end(victim, entry, done, &mut 0);
+        }
+        // A `nanosleep` of the blob's takes the kernel's note of the victim's wait away even when nothing interrupts it. It
+        // gives the processor up; a blob that did so no more often than it stopped has not slept.
+        let before = proc::voluntary_switches(self.tid);
+        let mut stops = 0;
+        let stopped = self.run_to_the_end(victim, entry, done, &mut stops)?;
+        let after = proc::voluntary_switches(self.tid);
+        self.wait_forgotten |= after.is_none() || after != before.map(|before| before + stops);
+        Ok(stopped)
+    }
+
+    /// Counts the stops on the way.
+    fn run_to_the_end(
+        &mut self,
+        victim: &mut Victim,
+        entry: &Entry<'_>,
+        done: u64,
+        stops: &mut u64,
+    ) -> Result<Stopped, Error> {
         let pid = victim.pid;
         let registers = self.entering(entry);
         self.go_to(victim, &registers)?;
         self.resume(victim, Resume::Continue)?;
         loop {
-            let signal = match self.wait(victim)? {
+            let change = self.wait(victim)?;
+            *stops += 1;
+            let signal = match change {
                 Change::Signal(signal) => signal,
-                Change::SystemCall | Change::Event(_) | Change::Gone(_) => {
+                Change::SystemCall | Change::Event(_) | Change::JobStop | Change::Gone(_) => {
                     self.resume(victim, Resume::Continue)?;
                     continue;
                 }
@@ -234,10 +266,10 @@ impl Borrowed {
         }
     }
 
-    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal, which means
+    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal where it means
     /// nothing to the victim.
     fn put_off(&self, victim: &mut Victim, signal: i32) {
-        if signal != self.end {
+        if signal != self.end || self.end_means_something {
             victim.deferred.push(signal);
         }
     }
