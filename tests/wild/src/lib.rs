@@ -33,6 +33,8 @@ pie_blob::pie_blob! {
         fn exit(code: c_int) -> !;
         /// Sleeps, with its signals blocked as they are.
         fn sleeps(milliseconds: u64) -> c_int;
+        /// Computes for a while, without a system call.
+        fn computes(steps: u64) -> u64;
         /// Weighs each argument by its place.
         fn six(a: u8, b: i16, c: u32, d: i64, e: usize, f: u64) -> i64;
         /// Reverses `len` bytes from one place to another.
@@ -124,6 +126,13 @@ pub extern "C" fn sleeps(milliseconds: u64) -> c_int {
     // SAFETY: reads one timespec; the restart block is the caller's own.
     let slept = unsafe { syscall4(Sysno::clock_nanosleep, 1, 0, (&raw const time).addr(), 0) };
     pie_blob_std::sys::number(slept)
+}
+
+/// Computes for a while, without a system call: each step waits for the one before, a nanosecond or two.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn computes(steps: u64) -> u64 {
+    (0..steps)
+        .fold(1, |number, step| black_box(number).wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(step))
 }
 
 /// Weighs each argument by its place.
