@@ -75,12 +75,13 @@ impl Trial<'_> {
         let missed = AtomicUsize::new(0);
         at_once(self.at_a_time, points.len(), |at| {
             let (call, nth) = points[at];
-            if !self.killed_at(call, *nth) {
+            // A run may make a call less often than the first did: it polls. Then an earlier one of the same is tried.
+            let tried = (0..4).map(|less| nth.saturating_sub(less).max(1));
+            if !tried.into_iter().any(|nth| self.killed_at(call, nth)) {
                 missed.fetch_add(1, Ordering::Relaxed);
             }
         });
         let missed = missed.into_inner();
-        // A run may make a call less often than the first did: it polls.
         assert!(missed * 10 <= points.len(), "{missed} of {} kills never came", points.len());
 
         let moments = if all() { 100 } else { 20 };

@@ -48,14 +48,17 @@ fn state(pid: i32) -> Vec<String> {
     state
 }
 
-/// The state of a victim that has come to rest: the same twice.
+/// The state of a victim that has come to rest: the same twice, no signal on its way, no thread that blocks signals just
+/// for a moment, as a runtime does that starts one.
 pub(crate) fn settled(pid: i32) -> Vec<String> {
     let begin = Instant::now();
     let mut before = state(pid);
     loop {
         std::thread::sleep(Duration::from_millis(5));
         let now = state(pid);
-        if now == before {
+        let masks = now.iter().filter(|line| line.starts_with("SigBlk")).count();
+        let pending = |line: &String| line.contains("Pnd:") && !line.ends_with("0000000000000000");
+        if now == before && masks == 1 && !now.iter().any(pending) {
             return now;
         }
         assert!(begin.elapsed() < SETTLED_WITHIN, "the victim does not settle");
