@@ -183,8 +183,8 @@ fn left_alone(call: &str) -> Outcome {
     };
     let before = code();
     std::thread::sleep(INTERRUPTED);
-    let mut host = Command::new(env!("CARGO_BIN_EXE_host"));
-    let died = host.args([&waiting.pid().to_string(), "killed"]).stdout(Stdio::null()).status().unwrap();
+    let mut host = Command::new(env!("CARGO_BIN_EXE_killed"));
+    let died = host.arg(waiting.pid().to_string()).stdout(Stdio::null()).status().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died), Some(libc::SIGKILL), "{died}");
     waiting.settle(false);
     assert_eq!(code(), before, "no code is left behind");

@@ -6,6 +6,7 @@
 
 mod back;
 mod lay;
+mod watched;
 
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,10 @@ use crate::x86_64::gadget::Gadgets;
 use crate::x86_64::registers::{self, Registers, SystemCall};
 use crate::x86_64::rseq;
 use crate::x86_64::xstate::ExtendedState;
-use crate::{Error, restart, sys};
+use crate::{CrashRisk, Error, restart, sys};
 
 pub(crate) use lay::Spot;
+use watched::Watched;
 
 /// What the ABI lets a thread use below its stack pointer.
 const RED_ZONE: u64 = 128;
@@ -38,15 +40,21 @@ pub(crate) struct Borrowed {
     mask: u64,
     /// The signal that ends calls.
     end: i32,
+    /// Whether the victim catches it or waits for it: none was free of that.
+    end_means_something: bool,
     gadgets: Gadgets,
     frames: Option<Frames>,
     /// The bytes that the frames lie on.
     covered: Vec<u8>,
     /// Whether anything has been changed that must be given back.
     changed: bool,
-    /// Whether the blob was interrupted in a wait of its own: the kernel has one place to note how a wait goes on, and
-    /// it no longer holds the victim's.
+    /// Whether the blob has waited itself: the kernel has one place to note how a wait goes on, and it may no longer hold
+    /// the victim's.
     wait_forgotten: bool,
+    /// How often it has stopped since it was borrowed.
+    stops: u64,
+    /// How often it had given its processor up when it was seized, where that is known.
+    switches: Option<u64>,
     /// How long it was waited for in vain: it runs, and cannot be given anything back.
     lost: Option<Duration>,
 }
@@ -80,7 +88,11 @@ impl Borrowed {
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
         let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
-        let (end, _) = victim.end_signal();
+        let (end, end_means_something) = victim.end_signal(mask);
+        if end_means_something {
+            victim.add_risk(CrashRisk::SignalsCaught);
+            victim.check_risks()?;
+        }
         let mut borrowed = Self {
             tid,
             original,
@@ -88,15 +100,24 @@ impl Borrowed {
             state,
             mask,
             end,
+            end_means_something,
             gadgets: target.gadgets,
             frames: None,
             covered: Vec::new(),
             changed: false,
             wait_forgotten: false,
+            stops: 0,
+            switches: None,
             lost: None,
         };
         borrowed.lay_frames(victim, target, spot, undo)?;
         Ok(borrowed)
+    }
+
+    /// Says that it has not run since its process was seized.
+    pub(crate) fn seized_just_now(self, victim: &Victim) -> Self {
+        let known = victim.is_seized() && victim.pid == self.tid;
+        Self { switches: victim.switches.filter(|_| known), ..self }
     }
 
     /// Makes one system call in the victim's name and returns what it answered.
@@ -159,7 +180,9 @@ impl Borrowed {
                         self.put_off(victim, signal);
                         self.resume(victim, Resume::ToSystemCall)?;
                     }
-                    Change::Event(_) | Change::Gone(_) => self.resume(victim, Resume::ToSystemCall)?,
+                    Change::Event(_) | Change::JobStop | Change::Gone(_) => {
+                        self.resume(victim, Resume::ToSystemCall)?;
+                    }
                 }
             }
         }
@@ -171,6 +194,16 @@ impl Borrowed {
 
     /// Runs the blob from its entry until the call ends, however it ends. `done` is where a call stands then.
     pub(crate) fn run(&mut self, victim: &mut Victim, entry: &Entry, done: u64) -> Result<Stopped, Error> {
+        if !restart::notes_a_wait(&self.original) {
+            return self.run_to_the_end(victim, entry, done);
+        }
+        let watched = Watched::begin(self);
+        let stopped = self.run_to_the_end(victim, entry, done)?;
+        self.wait_forgotten |= watched.has_waited(self);
+        Ok(stopped)
+    }
+
+    fn run_to_the_end(&mut self, victim: &mut Victim, entry: &Entry, done: u64) -> Result<Stopped, Error> {
         let pid = victim.pid;
         let registers = self.entering(entry);
         self.go_to(victim, &registers)?;
@@ -180,7 +213,7 @@ impl Borrowed {
         loop {
             let signal = match self.wait(victim, until)? {
                 Some(Change::Signal(signal)) => signal,
-                Some(Change::SystemCall | Change::Event(_) | Change::Gone(_)) => {
+                Some(Change::SystemCall | Change::Event(_) | Change::JobStop | Change::Gone(_)) => {
                     self.resume(victim, Resume::Continue)?;
                     continue;
                 }
@@ -244,10 +277,10 @@ impl Borrowed {
         }
     }
 
-    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal, which means
+    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal where it means
     /// nothing to the victim.
     fn put_off(&self, victim: &mut Victim, signal: i32) {
-        if signal != self.end {
+        if signal != self.end || self.end_means_something {
             victim.deferred.push(signal);
         }
     }
@@ -276,7 +309,10 @@ impl Borrowed {
                     self.forget(victim);
                     return Err(Error::Died { pid: victim.pid, status });
                 }
-                Some(change) => return Ok(Some(change)),
+                Some(change) => {
+                    self.stops += 1;
+                    return Ok(Some(change));
+                }
                 None if Instant::now() >= until => return Ok(None),
                 None => victim.take_ended(self.tid),
             }

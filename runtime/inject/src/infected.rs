@@ -54,7 +54,7 @@ impl Infected {
         let undo = SystemCall::munmap(prepared.base, prepared.span);
         let spot = Spot::Stack { second: false };
         let first = victim.first_thread()?;
-        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &undo)?;
+        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &undo)?.seized_just_now(&victim);
         let session = Session {
             victim,
             target,

@@ -52,8 +52,8 @@ fn a_sequence_is_begun_anew_when_its_thread_was_only_asked_for_a_moment() {
 fn a_sequence_is_begun_anew_when_the_host_has_died() {
     for _ in 0..30 {
         let (mut victim, address) = start();
-        let mut host = Command::new(env!("CARGO_BIN_EXE_host"));
-        host.args([&victim.pid().to_string(), "killed", &address.to_string()]).stdout(Stdio::null());
+        let mut host = Command::new(env!("CARGO_BIN_EXE_killed"));
+        host.args([victim.pid().to_string(), address.to_string()]).stdout(Stdio::null());
         assert_eq!(host.status().unwrap().signal(), Some(libc::SIGKILL));
         for _ in 0..3 {
             let line = victim.line();

@@ -35,6 +35,8 @@ pie_blob::pie_blob! {
         fn sleeps(milliseconds: u64) -> c_int;
         /// Waits where no signal is heard.
         fn hangs(milliseconds: u64) -> c_int;
+        /// Computes for a while, without a system call.
+        fn computes(steps: u64) -> u64;
         /// Weighs each argument by its place.
         fn six(a: u8, b: i16, c: u32, d: i64, e: usize, f: u64) -> i64;
         /// Reverses `len` bytes from one place to another.
@@ -162,6 +164,13 @@ pub extern "C" fn hangs(milliseconds: u64) -> c_int {
         );
     }
     c_int::from(thread > 0)
+}
+
+/// Computes for a while, without a system call: each step waits for the one before, a nanosecond or two.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn computes(steps: u64) -> u64 {
+    (0..steps)
+        .fold(1, |number, step| black_box(number).wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(step))
 }
 
 /// Weighs each argument by its place.

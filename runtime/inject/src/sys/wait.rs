@@ -17,6 +17,8 @@ pub(crate) enum Change {
     Signal(i32),
     /// `PTRACE_EVENT_STOP` and other events, with the event's number.
     Event(i32),
+    /// `PTRACE_EVENT_STOP` of a thread whose process is stopped by job control.
+    JobStop,
     /// It is gone; the status as in `si_status`.
     Gone(i32),
 }
@@ -79,6 +81,7 @@ fn look(tid: i32, flags: i32) -> io::Result<Option<Change>> {
     }
     let change = match information.si_code {
         libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED => Change::Gone(status),
+        _ if status >> 8 == libc::PTRACE_EVENT_STOP && status & 0xff != libc::SIGTRAP => Change::JobStop,
         _ if status >> 8 != 0 => Change::Event(status >> 8),
         _ if status == libc::SIGTRAP | 0x80 => Change::SystemCall,
         _ => Change::Signal(status),
