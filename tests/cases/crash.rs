@@ -2,155 +2,118 @@
 //!
 //! strace delivers SIGKILL to the host at the n-th of its system calls, each time with a fresh victim. Afterwards the
 //! victim must get on with its rounds, find itself undamaged, and have the areas, signal masks, dispositions and
-//! descriptors that it had before. The host is also killed after random times, which hits while code runs in the victim.
+//! descriptors that it had before. The host is also killed after random times, half of them while a call computes or sleeps in
+//! the victim. A victim that waits may then see what SIGSTOP and SIGCONT would have shown it, and nothing else.
 //!
-//! Tries about forty calls of each victim; all of them with `PIE_BLOB_CRASH=all`. Wants strace and Debian's golang.
+//! Tries some forty calls with each victim; all of them with `PIE_BLOB_CRASH=all`. Wants strace, Debian's golang, a C
+//! compiler.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
+#[path = "crash/kills.rs"]
+mod kills;
+#[path = "crash/risks.rs"]
+mod risks;
+#[path = "crash/state.rs"]
+mod state;
+
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use pie_blob_tests::victim::Running;
 
-/// What an untouched victim does not change: areas without the heap, masks and dispositions, descriptors.
-fn state(pid: i32) -> Vec<String> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let mut state: Vec<String> = read("maps")
-        .lines()
-        .filter(|line| !line.ends_with("[heap]"))
-        .map(|line| {
-            line.split_whitespace().enumerate().filter(|(n, _)| matches!(n, 1 | 5)).map(|(_, s)| s).collect()
-        })
-        .collect();
-    state.sort();
-    let fields = ["SigBlk", "SigIgn", "SigCgt", "TracerPid"];
-    state.extend(
-        read("status").lines().filter(|line| fields.iter().any(|f| line.starts_with(f))).map(str::to_owned),
-    );
-    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-    let mut descriptors: Vec<String> =
-        descriptors.filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.to_owned())).collect();
-    descriptors.sort();
-    state.extend(descriptors);
-    state
-}
+use kills::{Trial, strace};
+use state::{check, settled};
 
-/// The victim gets on and is as it was.
-fn check(mut victim: Running, before: &[String], moment: &str) {
-    for _ in 0..3 {
-        let line = victim.line();
-        assert!(line.parse::<u64>().is_ok(), "{moment}: the victim says {line:?}");
+/// Starts the victim in a mode, and tells it whether its host will die.
+fn own(mode: &'static [&'static str]) -> impl Fn(bool) -> Running + Sync {
+    move |host_dies| {
+        let told: &[&str] = if host_dies { &["host-dies"] } else { &[] };
+        Running::start(env!("CARGO_BIN_EXE_victim"), &[mode, told].concat())
     }
-    let begin = Instant::now();
-    loop {
-        let after = state(victim.pid());
-        if after == before {
-            break;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(1), "{moment}: {before:#?}\nhas become\n{after:#?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    victim.end();
 }
 
-fn strace(arguments: &[&str], pid: i32) -> std::process::ExitStatus {
-    let mut command = Command::new("strace");
-    command.args(arguments).arg(env!("CARGO_BIN_EXE_host")).arg(pid.to_string()).stdout(Stdio::null());
-    command.stderr(Stdio::null());
-    command.status().expect("strace is installed (apt-get install strace)")
-}
-
-/// The host's system calls in their order, each with how often it was made until then.
-fn calls(start: &dyn Fn() -> Running) -> Vec<(String, usize)> {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let mut victim = start();
-    assert!(strace(&["-f", "-o", log.to_str().unwrap()], victim.pid()).success(), "an undisturbed run fails");
-    victim.end();
-    let log = std::fs::read_to_string(log).unwrap();
-    let main = log.split_whitespace().next().unwrap().to_owned();
-    let mut counts = BTreeMap::new();
-    let lines = log.lines().filter_map(|line| line.strip_prefix(&main)?.trim_start().split_once('('));
-    let names = lines.map(|(name, _)| name.to_owned()).filter(|name| {
-        name != "execve" && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    });
-    names
-        .map(|name| {
-            let count = counts.entry(name.clone()).or_insert(0);
-            *count += 1;
-            (name, *count)
-        })
-        .collect()
-}
-
-fn killed_at_every_call(start: &dyn Fn() -> Running) {
-    let calls = calls(start);
-    assert!(calls.len() > 60, "{calls:?}");
-    let step =
-        if std::env::var_os("PIE_BLOB_CRASH").is_some_and(|all| all == "all") { 1 } else { calls.len() / 40 };
-    let mut tried = 0;
-    let mut missed = 0;
-    for (name, nth) in calls.iter().rev().step_by(step.max(1)) {
-        let victim = start();
-        let before = state(victim.pid());
-        let inject = format!("{name}:signal=SIGKILL:when={nth}");
-        let status =
-            strace(&["-qq", "-e", &format!("trace={name}"), "-e", &format!("inject={inject}")], victim.pid());
-        tried += 1;
-        missed += usize::from(status.signal() != Some(libc::SIGKILL));
-        check(victim, &before, &inject);
-    }
-    // A run may make a call less often than the first did: it polls.
-    assert!(missed * 20 <= tried, "{missed} of {tried} kills never came");
-    for microseconds in (0..20_u64).map(|n| n * n * 10) {
-        let victim = start();
-        let before = state(victim.pid());
-        let mut host = Command::new(env!("CARGO_BIN_EXE_host"))
-            .arg(victim.pid().to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_micros(microseconds));
-        host.kill().unwrap();
-        host.wait().unwrap();
-        check(victim, &before, &format!("after {microseconds} us"));
-    }
-    println!("{tried} calls of {} and 20 moments, {missed} missed", calls.len());
-}
-
-fn own(mode: &'static str) -> impl Fn() -> Running {
-    move || Running::start(env!("CARGO_BIN_EXE_victim"), &[mode])
+fn survives(mode: &'static [&'static str]) {
+    Trial { start: &own(mode), afterwards: None, points: 40, at_a_time: 4 }.run(&mode.join(" "));
 }
 
 #[test]
-fn a_computing_victim_survives() {
-    killed_at_every_call(&own("registers"));
+fn registers() {
+    survives(&["registers"]);
 }
 
 #[test]
-fn a_sleeping_victim_survives() {
-    killed_at_every_call(&own("nanosleep"));
+fn nanosleep() {
+    survives(&["nanosleep"]);
 }
 
 #[test]
-fn a_go_program_survives() {
+fn poll() {
+    survives(&["poll"]);
+}
+
+#[test]
+fn futex() {
+    survives(&["futex"]);
+}
+
+#[test]
+fn read() {
+    survives(&["read"]);
+}
+
+#[test]
+fn epoll_wait() {
+    survives(&["epoll_wait"]);
+}
+
+#[test]
+fn accept() {
+    survives(&["accept"]);
+}
+
+#[test]
+fn accept_with_a_timeout() {
+    survives(&["accept-timeout"]);
+}
+
+#[test]
+fn thirty_two_busy_threads() {
+    // They keep both of a small machine's processors busy by themselves.
+    Trial { start: &own(&["busy", "32"]), afterwards: None, points: 20, at_a_time: 1 }.run("32 busy threads");
+}
+
+#[test]
+fn live_tiles() {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let flags = processor.lines().find(|line| line.starts_with("flags")).unwrap();
+    if flags.split_whitespace().any(|flag| flag == "amx_tile") {
+        survives(&["tiles"]);
+    } else {
+        // Tiles are then nothing that a victim could have.
+        println!("tiles: not tried: this processor has no AMX (no amx_tile in /proc/cpuinfo)");
+        let victim = Command::new(env!("CARGO_BIN_EXE_victim")).arg("tiles").output().unwrap();
+        assert_eq!(victim.status.code(), Some(2), "{victim:?}");
+        assert!(!flags.contains("amx"), "{flags}");
+    }
+}
+
+#[test]
+fn a_go_program() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("victims/grow.go");
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("grow");
     let built = Command::new("go").arg("build").arg("-o").arg(&program).arg(source).status();
     assert!(built.expect("Go is installed (apt-get install golang-go)").success());
-    killed_at_every_call(&|| Running::start(program.to_str().unwrap(), &[]));
+    let start = |_| Running::start(program.to_str().unwrap(), &[]);
+    Trial { start: &start, afterwards: None, points: 40, at_a_time: 4 }.run("Go");
 }
 
 #[test]
 fn a_kernel_that_lets_nobody_write_over_permissions_is_worked_with() {
-    let victim = Running::start(env!("CARGO_BIN_EXE_victim"), &["registers"]);
-    let before = state(victim.pid());
+    let victim = own(&["registers"])(false);
+    let before = settled(victim.pid());
     let status = strace(&["-qq", "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO"], victim.pid());
     assert!(status.success(), "{status}");
     check(victim, &before, "every write to its memory refused");

@@ -9,6 +9,10 @@ mod blobs;
 mod held;
 #[path = "inject/refused.rs"]
 mod refused;
+#[path = "inject/sequence.rs"]
+mod sequence;
+#[path = "inject/signals.rs"]
+mod signals;
 #[path = "inject/threads.rs"]
 mod threads;
 #[path = "inject/unharmed.rs"]

@@ -2,6 +2,8 @@
 //!
 //! The library is what cases share: victims that notice damage, started and asked from a test.
 
+pub mod raw;
 #[path = "../../runtime/inject/examples/spy/registers.rs"]
 pub mod registers;
+pub mod sequence;
 pub mod victim;

@@ -1,13 +1,17 @@
 //! Starting the program `victim` and asking it how it fared.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+/// How long a victim may say nothing: on a busy machine, with many threads of its own.
+const SILENT: Duration = Duration::from_secs(60);
 
 /// A running victim; killed when dropped.
 pub struct Running {
     child: Child,
-    said: BufReader<ChildStdout>,
+    said: Receiver<String>,
     first_line: String,
 }
 
@@ -22,7 +26,17 @@ impl Running {
         let mut command = Command::new(program);
         command.args(mode).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the victim starts");
-        let said = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        let output = child.stdout.take().expect("its output is a pipe");
+        let (say, said) = mpsc::channel();
+        // Reads whatever happens, so that a victim never waits for a test, and a test not for ever for a victim.
+        std::thread::spawn(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            for line in lines {
+                if say.send(line).is_err() {
+                    break;
+                }
+            }
+        });
         let mut running = Self { child, said, first_line: String::new() };
         running.first_line = running.line();
         assert!(!running.first_line.is_empty(), "the victim says nothing");
@@ -49,11 +63,37 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// When its output cannot be read.
+    /// When it says nothing for a minute and does not end either.
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
     pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.said.read_line(&mut line).expect("its output is text");
-        line.trim_end().to_owned()
+        match self.said.recv_timeout(SILENT) {
+            Ok(line) => line.trim_end().to_owned(),
+            Err(RecvTimeoutError::Disconnected) => String::new(),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("the victim {} has said nothing for {SILENT:?}", self.pid())
+            }
+        }
+    }
+
+    /// Forgets what it has said until now, unless that was no number: the next line is one that it says from now on.
+    ///
+    /// # Panics
+    ///
+    /// When it has said something else than numbers: that it is damaged.
+    pub fn listen_anew(&mut self) {
+        for line in self.said.try_iter() {
+            assert!(line.parse::<u64>().is_ok(), "the victim has said {line:?}");
+        }
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: takes two numbers; the id is that of a child that has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
     /// Waits until the kernel has it sleeping in a system call.

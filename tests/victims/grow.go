@@ -19,6 +19,11 @@ func deep(n int) int {
 }
 
 func main() {
+	// Opens what the runtime waits on, which it would do at some later moment.
+	if r, w, err := os.Pipe(); err == nil {
+		r.Close()
+		w.Close()
+	}
 	go func() {
 		os.Stdin.Read(make([]byte, 1))
 		os.Exit(0)
@@ -39,7 +44,8 @@ func main() {
 			fmt.Println("DAMAGED", r)
 			os.Exit(3)
 		}
-		if time.Since(last) > 5*time.Millisecond {
+		// Silent until it has the threads and the memory that it needs.
+		if round >= 500 && time.Since(last) > 5*time.Millisecond {
 			last = time.Now()
 			fmt.Println(round)
 		}

@@ -6,6 +6,9 @@
 
 mod back;
 mod lay;
+mod watched;
+
+use std::time::{Duration, Instant};
 
 use pie_blob_std::abi;
 
@@ -18,9 +21,10 @@ use crate::x86_64::gadget::Gadgets;
 use crate::x86_64::registers::{self, Registers, SystemCall};
 use crate::x86_64::rseq;
 use crate::x86_64::xstate::ExtendedState;
-use crate::{Error, restart};
+use crate::{CrashRisk, Error, restart, sys};
 
 pub(crate) use lay::Spot;
+use watched::Watched;
 
 /// What the ABI lets a thread use below its stack pointer.
 const RED_ZONE: u64 = 128;
@@ -36,15 +40,23 @@ pub(crate) struct Borrowed {
     mask: u64,
     /// The signal that ends calls.
     end: i32,
+    /// Whether the victim catches it or waits for it: none was free of that.
+    end_means_something: bool,
     gadgets: Gadgets,
     frames: Option<Frames>,
     /// The bytes that the frames lie on.
     covered: Vec<u8>,
     /// Whether anything has been changed that must be given back.
     changed: bool,
-    /// Whether the blob was interrupted in a wait of its own: the kernel has one place to note how a wait goes on, and
-    /// it no longer holds the victim's.
+    /// Whether the blob has waited itself: the kernel has one place to note how a wait goes on, and it may no longer hold
+    /// the victim's.
     wait_forgotten: bool,
+    /// How often it has stopped since it was borrowed.
+    stops: u64,
+    /// How often it had given its processor up when it was seized, where that is known.
+    switches: Option<u64>,
+    /// How long it was waited for in vain: it runs, and cannot be given anything back.
+    lost: Option<Duration>,
 }
 
 /// How the thread came to stand still again.
@@ -76,7 +88,11 @@ impl Borrowed {
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
         let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
-        let (end, _) = victim.end_signal();
+        let (end, end_means_something) = victim.end_signal(mask);
+        if end_means_something {
+            victim.add_risk(CrashRisk::SignalsCaught);
+            victim.check_risks()?;
+        }
         let mut borrowed = Self {
             tid,
             original,
@@ -84,14 +100,24 @@ impl Borrowed {
             state,
             mask,
             end,
+            end_means_something,
             gadgets: target.gadgets,
             frames: None,
             covered: Vec::new(),
             changed: false,
             wait_forgotten: false,
+            stops: 0,
+            switches: None,
+            lost: None,
         };
         borrowed.lay_frames(victim, target, spot, undo)?;
         Ok(borrowed)
+    }
+
+    /// Says that it has not run since its process was seized.
+    pub(crate) fn seized_just_now(self, victim: &Victim) -> Self {
+        let known = victim.is_seized() && victim.pid == self.tid;
+        Self { switches: victim.switches.filter(|_| known), ..self }
     }
 
     /// Makes one system call in the victim's name and returns what it answered.
@@ -148,13 +174,15 @@ impl Borrowed {
         for _ in ["entry", "exit"] {
             self.resume(victim, Resume::ToSystemCall)?;
             loop {
-                match self.wait(victim)? {
+                match self.wait_shortly(victim)? {
                     Change::SystemCall => break,
                     Change::Signal(signal) => {
                         self.put_off(victim, signal);
                         self.resume(victim, Resume::ToSystemCall)?;
                     }
-                    Change::Event(_) | Change::Gone(_) => self.resume(victim, Resume::ToSystemCall)?,
+                    Change::Event(_) | Change::JobStop | Change::Gone(_) => {
+                        self.resume(victim, Resume::ToSystemCall)?;
+                    }
                 }
             }
         }
@@ -165,21 +193,36 @@ impl Borrowed {
     }
 
     /// Runs the blob from its entry until the call ends, however it ends. `done` is where a call stands then.
-    pub(crate) fn run(
-        &mut self,
-        victim: &mut Victim,
-        entry: &Entry<'_>,
-        done: u64,
-    ) -> Result<Stopped, Error> {
+    pub(crate) fn run(&mut self, victim: &mut Victim, entry: &Entry, done: u64) -> Result<Stopped, Error> {
+        if !restart::notes_a_wait(&self.original) {
+            return self.run_to_the_end(victim, entry, done);
+        }
+        let watched = Watched::begin(self);
+        let stopped = self.run_to_the_end(victim, entry, done)?;
+        self.wait_forgotten |= watched.has_waited(self);
+        Ok(stopped)
+    }
+
+    fn run_to_the_end(&mut self, victim: &mut Victim, entry: &Entry, done: u64) -> Result<Stopped, Error> {
         let pid = victim.pid;
         let registers = self.entering(entry);
         self.go_to(victim, &registers)?;
         self.resume(victim, Resume::Continue)?;
+        let mut until = Instant::now() + entry.deadline;
+        let mut overdue = false;
         loop {
-            let signal = match self.wait(victim)? {
-                Change::Signal(signal) => signal,
-                Change::SystemCall | Change::Event(_) | Change::Gone(_) => {
+            let signal = match self.wait(victim, until)? {
+                Some(Change::Signal(signal)) => signal,
+                Some(Change::SystemCall | Change::Event(_) | Change::JobStop | Change::Gone(_)) => {
                     self.resume(victim, Resume::Continue)?;
+                    continue;
+                }
+                None if overdue => return Err(self.lost(victim.options.stop_within)),
+                None => {
+                    overdue = true;
+                    until = Instant::now() + victim.options.stop_within;
+                    // The thread is traced and not yet waited for: its id names nobody else.
+                    sys::tgkill(pid, self.tid, self.end).map_err(Error::kernel("end the call", pid))?;
                     continue;
                 }
             };
@@ -189,7 +232,7 @@ impl Borrowed {
                 return Ok(Stopped::Done(registers));
             }
             self.wait_forgotten |= restart::notes_a_wait(&registers);
-            if signal == self.end && entry.overdue() {
+            if signal == self.end && overdue {
                 return Ok(Stopped::Overdue(registers));
             }
             if matches!(
@@ -211,7 +254,7 @@ impl Borrowed {
         }
     }
 
-    fn entering(&self, entry: &Entry<'_>) -> Registers {
+    fn entering(&self, entry: &Entry) -> Registers {
         let [rdi, rsi, rdx, rcx, r8, r9] = entry.arguments;
         let gadget = match (self.gadgets, &self.frames) {
             (Gadgets::Pair { call, .. }, Some(_)) => call.address,
@@ -234,10 +277,10 @@ impl Borrowed {
         }
     }
 
-    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal, which means
+    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal where it means
     /// nothing to the victim.
     fn put_off(&self, victim: &mut Victim, signal: i32) {
-        if signal != self.end {
+        if signal != self.end || self.end_means_something {
             victim.deferred.push(signal);
         }
     }
@@ -246,23 +289,47 @@ impl Borrowed {
         ptrace::resume(self.tid, how, 0).map_err(Error::kernel("resume it", victim.pid))
     }
 
-    fn wait(&mut self, victim: &mut Victim) -> Result<Change, Error> {
-        let change = wait::change(self.tid).map_err(|source| match source.raw_os_error() {
-            // Another thread, which was left running, has executed a program: this one is no more.
-            Some(libc::ECHILD) => {
-                self.forget(victim);
-                Error::Changed { pid: victim.pid }
+    /// Waits for what becomes of the thread; `None` when nothing has by then.
+    fn wait(&mut self, victim: &mut Victim, until: Instant) -> Result<Option<Change>, Error> {
+        /// After what time without news it is asked whether the whole process is ending.
+        const QUIET: Duration = Duration::from_millis(20);
+        loop {
+            let next_look = until.min(Instant::now() + QUIET);
+            let change = wait::change(self.tid, next_look).map_err(|source| match source.raw_os_error() {
+                // Another thread, which was left running, has executed a program: this one is no more.
+                Some(libc::ECHILD) => {
+                    self.forget(victim);
+                    Error::Changed { pid: victim.pid }
+                }
+                _ => Error::kernel("wait for it", victim.pid)(source),
+            });
+            match change? {
+                Some(Change::Gone(status)) => {
+                    wait::take_end(self.tid);
+                    self.forget(victim);
+                    return Err(Error::Died { pid: victim.pid, status });
+                }
+                Some(change) => {
+                    self.stops += 1;
+                    return Ok(Some(change));
+                }
+                None if Instant::now() >= until => return Ok(None),
+                None => victim.take_ended(self.tid),
             }
-            _ => Error::kernel("wait for it", victim.pid)(source),
-        });
-        match change? {
-            Change::Gone(status) => {
-                wait::take_end(self.tid);
-                self.forget(victim);
-                Err(Error::Died { pid: victim.pid, status })
-            }
-            change => Ok(change),
         }
+    }
+
+    /// Waits for what becomes of the thread at once.
+    fn wait_shortly(&mut self, victim: &mut Victim) -> Result<Change, Error> {
+        let waited = victim.options.stop_within;
+        let change = self.wait(victim, Instant::now() + waited)?;
+        change.ok_or_else(|| self.lost(waited))
+    }
+
+    /// It runs and does not stop: nothing can be given back to it. When this thread ends it goes on by itself.
+    fn lost(&mut self, waited: Duration) -> Error {
+        self.lost = Some(waited);
+        Error::DidNotStop { tid: self.tid, waited }
     }
 
     /// It is gone, and there is nothing to give back.
@@ -289,11 +356,6 @@ impl Borrowed {
         self.tid
     }
 
-    /// The signal that ends calls.
-    pub(crate) fn end(&self) -> i32 {
-        self.end
-    }
-
     /// Where the mapping's name lies in the victim, if there is a place for it.
     pub(crate) fn name(&self) -> Option<u64> {
         self.frames.as_ref().map(|frames| frames.name)
@@ -306,19 +368,13 @@ impl Borrowed {
 }
 
 /// Where and with what the blob is entered.
-pub(crate) struct Entry<'a> {
+pub(crate) struct Entry {
     pub(crate) base: u64,
     pub(crate) span: u64,
     pub(crate) function: u64,
     pub(crate) arguments: [u64; 6],
     /// Whether the segments still want their permissions.
     pub(crate) first: bool,
-    /// Says whether the call's time is over.
-    pub(crate) watch: &'a crate::watchdog::Watch,
-}
-
-impl Entry<'_> {
-    fn overdue(&self) -> bool {
-        self.watch.fired()
-    }
+    /// How long it may take.
+    pub(crate) deadline: Duration,
 }

@@ -17,7 +17,8 @@ pub enum CrashRisk {
     NoRoomForFrames,
     /// A user shadow stack refuses signal frames that the kernel has not written.
     ShadowStack,
-    /// It catches every signal that means nothing by default: its handler for SIGURG would be called once.
+    /// It catches or blocks every signal that means nothing by default: its handler for SIGURG would be called once, or one
+    /// that it waits for be lost.
     SignalsCaught,
     /// It is stopped by job control: it is whole again when it is continued, not before.
     Stopped,
@@ -34,7 +35,9 @@ impl fmt::Display for CrashRisk {
             Self::NoWayBack => "its code has no `syscall; ret` or no `rt_sigreturn` to go back through",
             Self::NoRoomForFrames => "its main stack has no unused pages for the signal frames",
             Self::ShadowStack => "it has a user shadow stack",
-            Self::SignalsCaught => "it catches SIGURG, SIGWINCH and SIGCHLD: a handler would be called once",
+            Self::SignalsCaught => {
+                "it catches or blocks SIGURG, SIGWINCH and SIGCHLD: it would see one, or miss one"
+            }
             Self::Descriptor => "a mapping that must have a name takes a descriptor, which would stay open",
             Self::PageStays => "its other threads run meanwhile: one page would stay mapped",
             Self::Stopped => "it is stopped by job control: it is whole again only when continued",

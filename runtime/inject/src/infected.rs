@@ -3,7 +3,6 @@
 mod threads;
 
 use std::io;
-use std::time::Instant;
 
 use pie_blob::{Blob, Loadable, Offset};
 use pie_blob_std::abi::{self, PanicNote};
@@ -14,7 +13,6 @@ use crate::borrowed::{Borrowed, Entry, Spot, Stopped};
 use crate::sys::memory;
 use crate::target::{MappingName, Prepared, Target};
 use crate::victim::Victim;
-use crate::watchdog::Watch;
 use crate::x86_64::registers::{Registers, SystemCall};
 use crate::{CrashRisk, Error};
 
@@ -56,7 +54,7 @@ impl Infected {
         let undo = SystemCall::munmap(prepared.base, prepared.span);
         let spot = Spot::Stack { second: false };
         let first = victim.first_thread()?;
-        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &undo)?;
+        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &undo)?.seized_just_now(&victim);
         let session = Session {
             victim,
             target,
@@ -270,20 +268,18 @@ impl Session {
                 .map_err(Error::kernel("copy the arguments", pid))?;
         }
         let deadline = self.target.options.deadline;
-        let watch = Watch::start(pid, self.borrowed.tid(), self.borrowed.end(), Instant::now() + deadline);
         let entry = Entry {
             base: self.prepared.base,
             span: self.unmapped_by_blob(),
             function,
             arguments,
             first: self.first,
-            watch: &watch,
+            deadline,
         };
         let done = self.prepared.base + u64::from(self.blob.__parts().done.unwrap_or(0));
         self.at_end = false;
         self.broken = true;
         let stopped = self.borrowed.run(&mut self.victim, &entry, done)?;
-        drop(watch);
         match stopped {
             Stopped::Done(registers) => self.ended(&registers),
             Stopped::Overdue(registers) => {

@@ -18,7 +18,7 @@
 //!
 //! - its registers, extended state, signal mask, memory map and system calls are afterwards what they were;
 //! - its code is never changed, its stack only where nobody uses it;
-//! - a system call that was interrupted is taken up again;
+//! - a system call that was interrupted is taken up again ([`waits`] says how each is);
 //! - a blob that faults, panics or hangs is an error here and nothing there.
 //!
 //! What cannot be promised for some victims is listed by [`Infected::crash_risks`] and refused by
@@ -45,7 +45,6 @@ mod sys;
 mod target;
 mod thread;
 mod victim;
-mod watchdog;
 mod x86_64;
 
 pub use arguments::{Call, Pass, Returned, Room};
@@ -56,6 +55,9 @@ pub use snapshot::{Difference, Snapshot};
 pub use target::{MappingName, Target};
 pub use thread::{ThreadState, WayBack};
 pub use victim::Victim;
+
+#[doc = include_str!("../docs/waits.md")]
+pub mod waits {}
 
 /// How many system calls this thread has made to trace since it began: what an injection costs.
 ///

@@ -102,8 +102,11 @@ pub(crate) struct Status {
     pub(crate) pending: u64,
     pub(crate) ignored: u64,
     pub(crate) caught: u64,
+    pub(crate) blocked: u64,
     pub(crate) seccomp: u32,
     pub(crate) shadow_stack: bool,
+    /// How often the thread has given its processor up by itself.
+    pub(crate) switches: Option<u64>,
     /// Whether it has memory of its own.
     pub(crate) memory: bool,
 }
@@ -129,7 +132,9 @@ impl Status {
                 b"SigPnd" | b"ShdPnd" => status.pending |= mask()?,
                 b"SigIgn" => status.ignored = mask()?,
                 b"SigCgt" => status.caught = mask()?,
+                b"SigBlk" => status.blocked = mask()?,
                 b"Seccomp" => status.seccomp = number()?.unsigned_abs(),
+                b"voluntary_ctxt_switches" => status.switches = value().and_then(|value| value.parse().ok()),
                 b"x86_Thread_features" => status.shadow_stack = value()?.contains("shstk"),
                 _ => {}
             }
@@ -195,6 +200,20 @@ pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, String>, Error> {
         Some((number, std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
     };
     Ok(entries.filter_map(|entry| descriptor(entry.ok()?)).collect())
+}
+
+/// How often a stopped thread has given its processor up by itself since it began; `None` where the kernel does not say.
+pub(crate) fn voluntary_switches(tid: i32) -> Option<u64> {
+    let text = read(&format!("/proc/{tid}/status"), tid).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
+}
+
+/// How often a stopped thread has been given a processor since it began; `None` where the kernel does not count.
+pub(crate) fn runs(tid: i32) -> Option<u64> {
+    let text = read(&format!("/proc/{tid}/schedstat"), tid).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.split_ascii_whitespace().nth(2)?.parse().ok().filter(|runs| *runs > 0)
 }
 
 /// The processor that a thread ran on last.

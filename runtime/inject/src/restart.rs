@@ -19,9 +19,9 @@ const ERESTART_RESTARTBLOCK: i64 = -516;
 
 /// Calls that answer `EINTR` to a mere stop and lose nothing when they start again.
 ///
-/// Never `close` (the descriptor is gone), `connect` (it goes on in the background), `io_uring_enter` (what was
+/// An error means of each that nothing was moved, so that nothing is moved twice. Never `close` (the descriptor is gone), `connect` (it goes on in the background), `io_uring_enter` (what was
 /// submitted is submitted).
-const STOPPED_BY_A_STOP: [i64; 14] = [
+const STOPPED_BY_A_STOP: [i64; 20] = [
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     SYS_EPOLL_PWAIT2,
@@ -33,8 +33,14 @@ const STOPPED_BY_A_STOP: [i64; 14] = [
     // Those of a socket only with a time-out (SO_RCVTIMEO, SO_SNDTIMEO); without one the kernel restarts them.
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_read,
+    libc::SYS_readv,
     libc::SYS_sendto,
     libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_write,
+    libc::SYS_writev,
     libc::SYS_accept,
     libc::SYS_accept4,
 ];
@@ -114,7 +120,7 @@ mod tests {
     fn only_calls_that_can_are_started_again() {
         assert_eq!(cured(&stopped(libc::SYS_epoll_wait, EINTR)).rax, unsigned(ERESTARTNOHAND));
         assert_eq!(cured(&stopped(libc::SYS_epoll_wait, 3)).rax, 3);
-        for call in [libc::SYS_close, libc::SYS_connect, libc::SYS_io_uring_enter, libc::SYS_read] {
+        for call in [libc::SYS_close, libc::SYS_connect, libc::SYS_io_uring_enter] {
             assert_eq!(cured(&stopped(call, EINTR)).rax, unsigned(EINTR));
         }
         // A number that looks like a call's error in a thread that is in none.

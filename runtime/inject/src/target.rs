@@ -213,7 +213,6 @@ impl Target {
         add(status.seccomp != 0, CrashRisk::Seccomp);
         add(matches!(self.gadgets, Gadgets::CallOnly(_)), CrashRisk::NoWayBack);
         add(status.shadow_stack, CrashRisk::ShadowStack);
-        add(matches!(status.state, b'T'), CrashRisk::Stopped);
         add(self.options.mapping_name == MappingName::Required, CrashRisk::Descriptor);
         risks
     }

@@ -26,7 +26,7 @@ pub struct Victim {
     pub(crate) threads: Vec<i32>,
     pub(crate) held: Held,
     /// What the caller chose, and what of the target is wanted while that is elsewhere.
-    options: Options,
+    pub(crate) options: Options,
     status_file: Arc<StatusFile>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     suspends_filters: bool,
@@ -34,9 +34,22 @@ pub struct Victim {
     pub(crate) risks: Vec<CrashRisk>,
     /// Signals that cannot be blocked and came while remote code ran: sent again at the end.
     pub(crate) deferred: Vec<i32>,
+    /// How often its first thread had given its processor up when it had stopped.
+    pub(crate) switches: Option<u64>,
+    /// Whether job control had stopped it before.
+    job_stopped: bool,
     stopped_since: Instant,
     _beside: Option<Beside>,
     _bound: PhantomData<*mut ()>,
+}
+
+/// What became of a thread that was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Halt {
+    Stopped,
+    /// Its process is stopped by job control as well.
+    JobStopped,
+    Ended,
 }
 
 /// How the threads came to be stopped, and so how they are left.
@@ -71,6 +84,8 @@ impl Victim {
             status: Status::default(),
             risks: Vec::new(),
             deferred: Vec::new(),
+            switches: None,
+            job_stopped: false,
             stopped_since: Instant::now(),
             _beside: beside,
             _bound: PhantomData,
@@ -123,6 +138,8 @@ impl Victim {
             status: Status::default(),
             risks: Vec::new(),
             deferred: Vec::new(),
+            switches: None,
+            job_stopped: false,
             stopped_since: Instant::now(),
             _beside: None,
             _bound: PhantomData,
@@ -170,6 +187,8 @@ impl Victim {
             self.threads.extend(&stopping);
             if std::mem::take(&mut first) {
                 self.read_status()?;
+                // Stopping is one more.
+                self.switches = self.status.switches.map(|switches| switches + 1);
             }
             for tid in stopping.iter().copied() {
                 // Where this fails the thread has ended; the wait below will say so.
@@ -177,8 +196,10 @@ impl Victim {
             }
             let mut created = Vec::new();
             for tid in stopping {
-                if !self.wait_for_stop(tid, &mut created)? {
-                    self.threads.retain(|thread| *thread != tid);
+                match self.wait_for_stop(tid, &mut created)? {
+                    Halt::Stopped => {}
+                    Halt::JobStopped => self.job_stopped = true,
+                    Halt::Ended => self.threads.retain(|thread| *thread != tid),
                 }
             }
             if self.status.threads == 1 && self.threads.len() == 1 && created.is_empty() {
@@ -204,6 +225,7 @@ impl Victim {
     /// has come to ends meanwhile. The number of threads is exact, and has those in it that are ending.
     fn holds_all(&mut self) -> Result<bool, Error> {
         self.read_status()?;
+        self.switches = self.status.switches;
         // The first thread stays until the last has ended.
         let ended = usize::from(!self.threads.contains(&self.pid));
         Ok(self.status.threads <= self.threads.len() + ended)
@@ -235,7 +257,7 @@ impl Victim {
     /// Lets a process go that a thread created as no thread of its own (clone without `CLONE_THREAD`): the option that
     /// traces new threads traces it as well.
     fn let_stranger_go(&self, stranger: i32) {
-        if self.wait_for_stop(stranger, &mut Vec::new()).is_ok_and(|stopped| stopped) {
+        if self.wait_for_stop(stranger, &mut Vec::new()).is_ok_and(|halt| halt != Halt::Ended) {
             // Where this fails it has ended.
             let _ = ptrace::detach(stranger);
         }
@@ -264,12 +286,12 @@ impl Victim {
         }
     }
 
-    /// Waits until a thread that was interrupted has stopped; `false` when it has ended instead.
+    /// Waits until a thread that was interrupted has stopped or ended.
     ///
     /// Polls, because a thread may take long to notice (a page being read from a slow disk) and the kernel offers no
     /// wait with a time-out. A signal that arrives first is let through: its handler's frame is written, and
     /// the thread stops before it runs.
-    fn wait_for_stop(&self, tid: i32, created: &mut Vec<i32>) -> Result<bool, Error> {
+    fn wait_for_stop(&self, tid: i32, created: &mut Vec<i32>) -> Result<Halt, Error> {
         let limit = self.options.stop_within;
         let begin = Instant::now();
         let mut polls = 0_u32;
@@ -282,13 +304,14 @@ impl Victim {
                     created.push(new.map_err(Error::kernel("ask for the new thread", tid))?);
                     self.go_on_to_the_stop(tid, 0)?;
                 }
-                Ok(Some(Change::Event(_))) => return Ok(true),
+                Ok(Some(Change::Event(_))) => return Ok(Halt::Stopped),
+                Ok(Some(Change::JobStop)) => return Ok(Halt::JobStopped),
                 Ok(Some(Change::Signal(signal))) => self.go_on_to_the_stop(tid, signal)?,
                 Ok(Some(Change::SystemCall)) => self.go_on_to_the_stop(tid, 0)?,
                 Ok(Some(Change::Gone(status))) => {
                     wait::take_end(tid);
                     return if self.threads.len() > 1 {
-                        Ok(false)
+                        Ok(Halt::Ended)
                     } else {
                         Err(Error::Died { pid: self.pid, status })
                     };
@@ -299,7 +322,7 @@ impl Victim {
                     _ if begin.elapsed() > limit => return Err(Error::DidNotStop { tid, waited: limit }),
                     _ => std::thread::sleep(Duration::from_micros(20 << polls.saturating_sub(16).min(7))),
                 },
-                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(false),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(Halt::Ended),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => {
                     return Err(Error::Kernel { action: "wait for it to stop", pid: self.pid, source });
@@ -329,7 +352,10 @@ impl Victim {
         if let Some(target) = &self.target {
             self.risks = target.risks(&self.status);
         }
-        if self.end_signal().1 {
+        if self.job_stopped {
+            self.risks.push(CrashRisk::Stopped);
+        }
+        if self.end_signal(0).1 {
             self.risks.push(CrashRisk::SignalsCaught);
         }
         self.check_risks()
@@ -374,16 +400,19 @@ impl Victim {
         Ok(())
     }
 
-    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor has
-    /// pending. The second value says that there is none such, and a handler would see it if the tracer died.
-    pub(crate) fn end_signal(&self) -> (i32, bool) {
+    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor blocks nor
+    /// has pending. A blocked one is waited for with `signalfd` or `sigwait`, and would be lost if it came while a call has
+    /// it unblocked. `blocked` are those of the thread that makes the call, where it is known.
+    ///
+    /// The second value says that there is none such: the victim would see it, or miss one, if the tracer died.
+    pub(crate) fn end_signal(&self, blocked: u64) -> (i32, bool) {
         let quiet = [libc::SIGURG, libc::SIGWINCH, libc::SIGCHLD];
         let has = |set: u64, signal: i32| set >> (signal - 1) & 1 == 1;
         let free = |signal: &i32| !has(self.status.pending, *signal);
-        let silent =
-            quiet.iter().filter(|signal| free(signal)).find(|signal| !has(self.status.caught, **signal));
+        let wanted = self.status.caught | self.status.blocked | blocked;
+        let silent = quiet.iter().filter(|signal| free(signal)).find(|signal| !has(wanted, **signal));
         match silent.or_else(|| quiet.iter().find(|signal| free(signal))) {
-            Some(signal) => (*signal, has(self.status.caught, *signal)),
+            Some(signal) => (*signal, has(wanted, *signal)),
             None => (libc::SIGURG, true),
         }
     }
@@ -432,13 +461,25 @@ impl Victim {
             .ok_or(Error::NoSuchProcess { pid: self.pid })
     }
 
+    /// Takes the ends of threads that were killed, but for `tid`'s: a process's first thread is not said to have ended before
+    /// all others are taken, each by its tracer.
+    pub(crate) fn take_ended(&mut self, tid: i32) {
+        self.threads.retain(|thread| {
+            let ended = *thread != tid && matches!(wait::poll(*thread), Ok(Some(Change::Gone(_))));
+            if ended {
+                wait::take_end(*thread);
+            }
+            !ended
+        });
+    }
+
     /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed
     /// meanwhile is taken, because nobody else learns of its end before its tracer has.
     fn detach(&self, tid: i32) -> std::io::Result<()> {
         match ptrace::detach(tid) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
                 match self.wait_for_stop(tid, &mut Vec::new()) {
-                    Ok(true) => ptrace::detach(tid),
+                    Ok(Halt::Stopped | Halt::JobStopped) => ptrace::detach(tid),
                     _ => Err(error),
                 }
             }
@@ -446,13 +487,24 @@ impl Victim {
         }
     }
 
-    fn let_go(&mut self) -> Result<(), Error> {
-        for signal in std::mem::take(&mut self.deferred) {
-            // It is pending again before the threads run again.
+    /// Sends the signals again that came meanwhile: they are pending again before the threads run.
+    fn send_deferred(&mut self) {
+        let deferred = std::mem::take(&mut self.deferred);
+        // A stop takes a pending SIGCONT back, as SIGCONT does with a pending stop: one that is pending now came later.
+        let continued = deferred.contains(&libc::SIGSTOP)
+            && self.read_status().is_ok()
+            && self.status.pending >> (libc::SIGCONT - 1) & 1 == 1;
+        for signal in deferred.into_iter().filter(|signal| !(continued && *signal == libc::SIGSTOP)) {
+            // Where this fails it has died.
             let _ = sys::kill(self.pid, signal);
         }
+    }
+
+    fn let_go(&mut self) -> Result<(), Error> {
+        self.send_deferred();
         let mut result = Ok(());
-        for tid in std::mem::take(&mut self.threads) {
+        // The first thread last: it has not ended before the others are taken.
+        for tid in std::mem::take(&mut self.threads).into_iter().rev() {
             let left = match self.held {
                 Held::Seized => self.detach(tid),
                 Held::Adopted { options } => ptrace::set_options(tid, options),

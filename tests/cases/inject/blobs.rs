@@ -170,6 +170,36 @@ fn an_export_that_never_returns_meets_its_deadline() {
 }
 
 #[test]
+fn an_export_that_cannot_even_be_stopped_is_left_to_itself() {
+    let mut victim = start(&["nanosleep"]);
+    let pid = victim.pid();
+    // What cannot be stopped goes on when its tracer's thread has ended.
+    let tracer = std::thread::spawn(move || {
+        let (deadline, grace) = (Duration::from_millis(100), Duration::from_millis(200));
+        let target = Target::open(pid).unwrap().deadline(deadline).stop_within(grace);
+        let mut infected = target.seize().unwrap().infect(&wild::BLOB).unwrap();
+        let begin = Instant::now();
+        let error = infected.call(wild::HANGS, (3000,)).unwrap_err();
+        assert!(
+            matches!(error, Error::DidNotStop { tid, waited } if (tid, waited) == (pid, grace)),
+            "{error}"
+        );
+        let error = infected.cure().unwrap_err();
+        assert!(matches!(error, Error::DidNotStop { .. }), "{error}");
+        assert!(begin.elapsed() < Duration::from_millis(2900), "every wait is bounded");
+    });
+    let areas = || std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().lines().count();
+    let before = areas();
+    tracer.join().unwrap();
+    assert!(areas() > before);
+    let rounds: Vec<String> = (0..10).map(|_| victim.line()).collect();
+    assert!(rounds.iter().all(|round| round.parse::<u64>().is_ok()), "{rounds:?}");
+    assert_eq!(areas(), before);
+    cycle(Target::open(pid).unwrap());
+    victim.end();
+}
+
+#[test]
 fn a_blob_that_ends_the_process_is_an_error() {
     let mut victim = start(&["nanosleep"]);
     let mut infected = Target::open(victim.pid()).unwrap().seize().unwrap().infect(&wild::BLOB).unwrap();

@@ -39,7 +39,8 @@ fn every_thread_can_run_an_export() {
             assert_eq!((misc.pid, misc.tid), (victim.pid(), *tid));
         }
         assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
-        assert_eq!(infected.crash_risks(), []);
+        // A thread that is creating another has every signal blocked meanwhile.
+        assert!(infected.crash_risks().iter().all(|risk| *risk == CrashRisk::SignalsCaught));
         let cured = infected.cure().unwrap();
         assert_eq!(before.differences(&cured.snapshot().unwrap()), []);
         cured.release().unwrap();

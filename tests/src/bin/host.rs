@@ -1,27 +1,44 @@
-//! A host for tests that kill it: one whole cycle on the process that it is told.
+//! A host for tests that kill it: on the process that it is told, one cycle with short calls and, before the victim goes
+//! on, a second one with long calls. Says `calling` before the long ones.
 
+use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
-use pie_blob_inject::{Error, Target};
+use pie_blob_inject::Target;
 use pie_blob_parasite::{Misc, parasite};
+use pie_blob_wild::wild;
 
-fn cycle(pid: i32) -> Result<i32, Error> {
+/// Some milliseconds of computing: long enough to be killed in.
+const STEPS: u64 = 5_000_000;
+/// What the blob sleeps after that.
+const MILLISECONDS: u64 = 3;
+
+fn cycles(pid: i32) -> Result<(), Box<dyn Error>> {
     let victim = Target::open(pid)?.prepare(&parasite::BLOB)?.seize()?;
     let mut infected = victim.infect(&parasite::BLOB)?;
     let answer = infected.call(parasite::PING, ())?;
     let mut misc = Misc::default();
     infected.call(parasite::DUMP_MISC, (&mut misc,))?;
+    if (answer, misc.pid) != (42, pid) {
+        return Err(format!("ping answered {answer}, and {} for the pid", misc.pid).into());
+    }
+    let mut infected = infected.cure()?.infect(&wild::BLOB)?;
+    println!("calling");
+    std::io::stdout().flush()?;
+    infected.call(wild::COMPUTES, (STEPS,))?;
+    let slept = infected.call(wild::SLEEPS, (MILLISECONDS,))?;
+    if slept != 0 {
+        return Err(format!("the blob's sleep answered {slept}").into());
+    }
     infected.cure()?.release()?;
-    Ok(answer)
+    Ok(())
 }
 
 fn main() -> ExitCode {
     let pid = std::env::args().nth(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    match cycle(pid) {
-        Ok(answer) => {
-            println!("{answer}");
-            ExitCode::SUCCESS
-        }
+    match cycles(pid) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("{error:?}");
             ExitCode::FAILURE

@@ -2,9 +2,19 @@
 //!
 //! `victim MODE` runs until its input ends (or for ever where that is no terminal and no pipe of a test's), ends with 3
 //! when it finds itself damaged. The modes named after system calls wait in that call for 20 ms a round and are
-//! damaged by an early return, by `EINTR` and by any other answer than the one that time passing gives.
+//! damaged by an early return, by `EINTR` and by any other answer than the one that time passing gives. `victim MODE
+//! host-dies` allows what is promised then and nothing else: one `EINTR`, of a call that a mere stop ends as well.
+
+#[path = "victim/busy.rs"]
+mod busy;
+#[path = "victim/risks.rs"]
+mod risks;
+#[path = "victim/tiles.rs"]
+mod tiles;
 
 use std::io::Write;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,18 +28,35 @@ const WAIT_MS: i32 = 20;
 fn main() {
     let mode: Vec<String> = std::env::args().skip(1).collect();
     let mode: Vec<&str> = mode.iter().map(String::as_str).collect();
-    match *mode.as_slice() {
+    let (mode, host_dies) = match mode.split_last() {
+        Some((&"host-dies", mode)) => (mode, true),
+        _ => (mode.as_slice(), false),
+    };
+    match *mode {
         ["registers"] => {
             let (_, round) = best_round();
             rounds(|| if round() { Ok(()) } else { Err("a register".to_owned()) });
         }
+        ["tiles"] => match tiles::loaded() {
+            Ok(round) => rounds(round),
+            Err(what) => {
+                println!("{what}");
+                exit(2)
+            }
+        },
+        ["busy", count] => rounds(busy::threads(count.parse().unwrap_or(1))),
+        ["filtered"] => rounds(risks::filtered()),
+        ["catching"] => rounds(risks::catching()),
+        ["blocking"] => rounds(risks::blocking()),
+        ["latch"] => rounds(risks::latch()),
+        ["at-the-low-end"] => rounds(risks::at_the_low_end()),
         ["threads", count] => threads(count.parse().unwrap_or(1)),
         ["first-thread-ends"] => first_thread_ends(),
         ["forever"] => forever(),
         ["shares-memory"] => shares_memory(),
         ["zombie"] => zombie(),
         ["seize-as-nobody", pid] => seize_as_nobody(pid.parse().unwrap_or(0)),
-        [call] => match waiting(call) {
+        [call] => match waiting(call, host_dies) {
             Some(wait) => rounds(wait),
             None => usage(),
         },
@@ -83,28 +110,46 @@ fn kernel(number: i64, arguments: [i64; 6]) -> (i64, i32) {
     (answer, if answer == -1 { std::io::Error::last_os_error().raw_os_error().unwrap_or(0) } else { 0 })
 }
 
-/// The time to wait, where the kernel may write what is left of it.
-fn time() -> i64 {
-    at(leak([0_i64, i64::from(WAIT_MS) * 1_000_000]))
-}
+/// The time to wait.
+const TIME: [i64; 2] = [0, WAIT_MS as i64 * 1_000_000];
 
 /// A wait of 20 ms in the named system call, and a check that time has passed and nothing else has happened.
-fn waiting(call: &str) -> Option<impl FnMut() -> Result<(), String> + use<>> {
+fn waiting(call: &str, host_dies: bool) -> Option<impl FnMut() -> Result<(), String> + use<>> {
     let number = number_of(call)?;
-    let descriptor = descriptor_for(call);
+    // `select` says what is left of it.
+    let time = leak([0_i64; 2]);
+    let arguments = arguments_of(number, descriptor_for(call), at(time));
+    let mut interruptions_left = u32::from(host_dies && ENDED_BY_A_STOP.contains(&call));
     Some(move || {
+        *time = if number == libc::SYS_select { [0, TIME[1] / 1000] } else { TIME };
         let begin = Instant::now();
-        let (answer, errno) = kernel(number, arguments_of(number, descriptor));
+        let (answer, errno) = kernel(number, arguments);
         let passed = begin.elapsed();
+        if errno == libc::EINTR && interruptions_left > 0 {
+            interruptions_left -= 1;
+            return Ok(());
+        }
         let timed_out = answer == 0 || errno == libc::ETIMEDOUT || errno == libc::EAGAIN;
-        let byte_read = number == libc::SYS_read && answer == 1;
-        if byte_read || timed_out && passed + Duration::from_micros(500) >= WAIT {
+        // A socket's time-out counts ticks of up to 10 ms, the running one as a whole one.
+        let early = match number {
+            libc::SYS_accept | libc::SYS_recvfrom => Duration::from_millis(10),
+            _ => Duration::from_micros(500),
+        };
+        let came = match number {
+            libc::SYS_read => answer == 1,
+            libc::SYS_accept => answer > 0 && kernel(libc::SYS_close, [answer, 0, 0, 0, 0, 0]).0 == 0,
+            _ => false,
+        };
+        if came || timed_out && passed + early >= WAIT {
             Ok(())
         } else {
             Err(format!("answer {answer}, error {errno}, after {passed:?}"))
         }
     })
 }
+
+/// The modes whose call answers `EINTR` after SIGSTOP and SIGCONT, or when a tracer dies: signal(7).
+const ENDED_BY_A_STOP: [&str; 5] = ["epoll_wait", "sigtimedwait", "semtimedop", "recv", "accept-timeout"];
 
 fn number_of(call: &str) -> Option<i64> {
     Some(match call {
@@ -118,22 +163,24 @@ fn number_of(call: &str) -> Option<i64> {
         "semtimedop" => libc::SYS_semtimedop,
         "recv" => libc::SYS_recvfrom,
         "read" => libc::SYS_read,
+        "accept" | "accept-timeout" => libc::SYS_accept,
         _ => return None,
     })
 }
 
-fn arguments_of(number: i64, descriptor: i64) -> [i64; 6] {
+fn arguments_of(number: i64, descriptor: i64, time: i64) -> [i64; 6] {
     let wait = i64::from(libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG);
     match number {
-        libc::SYS_nanosleep => [time(), 0, 0, 0, 0, 0],
+        libc::SYS_nanosleep => [time, 0, 0, 0, 0, 0],
         libc::SYS_poll => [0, 0, i64::from(WAIT_MS), 0, 0, 0],
-        libc::SYS_ppoll => [0, 0, time(), at(leak(0_u64)), 8, 0],
-        libc::SYS_select => [0, 0, 0, 0, at(leak([0_i64, i64::from(WAIT_MS) * 1000])), 0],
+        libc::SYS_ppoll => [0, 0, time, at(leak(0_u64)), 8, 0],
+        libc::SYS_select => [0, 0, 0, 0, time, 0],
         libc::SYS_epoll_wait => [descriptor, at(leak([0_u8; 12])), 1, i64::from(WAIT_MS), 0, 0],
-        libc::SYS_futex => [at(leak(0_u32)), wait, 0, time(), 0, 0],
-        libc::SYS_rt_sigtimedwait => [at(leak(1_u64 << (libc::SIGUSR1 - 1))), 0, time(), 8, 0, 0],
-        libc::SYS_semtimedop => [descriptor, at(leak([0_i16, -1, 0])), 1, time(), 0, 0],
+        libc::SYS_futex => [at(leak(0_u32)), wait, 0, time, 0, 0],
+        libc::SYS_rt_sigtimedwait => [at(leak(1_u64 << (libc::SIGUSR1 - 1))), 0, time, 8, 0, 0],
+        libc::SYS_semtimedop => [descriptor, at(leak([0_i16, -1, 0])), 1, time, 0, 0],
         libc::SYS_recvfrom | libc::SYS_read => [descriptor, at(leak(0_u8)), 1, 0, 0, 0],
+        libc::SYS_accept => [descriptor, 0, 0, 0, 0, 0],
         other => unreachable!("no mode makes call {other}"),
     }
 }
@@ -146,10 +193,22 @@ fn descriptor_for(call: &str) -> i64 {
         "recv" => {
             let pair = leak([0_i32; 2]);
             kernel(libc::SYS_socketpair, [libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0, at(pair), 0, 0]);
-            let limit = at(leak([0_i64, i64::from(WAIT_MS) * 1000]));
-            let (level, option) = (libc::SOL_SOCKET.into(), libc::SO_RCVTIMEO.into());
-            kernel(libc::SYS_setsockopt, [pair[0].into(), level, option, limit, 16, 0]);
+            limit(pair[0].into());
             pair[0].into()
+        }
+        "accept" | "accept-timeout" => {
+            let (listener, address) = listen();
+            if call == "accept-timeout" {
+                limit(listener);
+            } else {
+                std::thread::spawn(move || {
+                    // Until the program ends; a connection that nobody takes any more is not missed.
+                    while UnixStream::connect_addr(&address).is_ok() {
+                        std::thread::sleep(WAIT * 2);
+                    }
+                });
+            }
+            listener
         }
         "read" => {
             let ends = leak([0_i32; 2]);
@@ -165,6 +224,21 @@ fn descriptor_for(call: &str) -> i64 {
         }
         _ => -1,
     }
+}
+
+/// Gives a socket's calls a time-out.
+fn limit(socket: i64) {
+    let limit = at(leak([0, TIME[1] / 1000]));
+    let (level, option) = (libc::SOL_SOCKET.into(), libc::SO_RCVTIMEO.into());
+    kernel(libc::SYS_setsockopt, [socket, level, option, limit, 16, 0]);
+}
+
+/// A socket that listens for as long as the program runs, and its address.
+fn listen() -> (i64, SocketAddr) {
+    let name = format!("pie_blob victim {}", std::process::id());
+    let address = SocketAddr::from_abstract_name(name).expect("a short name");
+    let listener = UnixListener::bind_addr(&address).expect("a name of its own");
+    (std::os::fd::IntoRawFd::into_raw_fd(listener).into(), address)
 }
 
 /// Threads that come and go while others compute; every line says that each computing one has got further.

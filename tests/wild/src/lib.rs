@@ -33,6 +33,10 @@ pie_blob::pie_blob! {
         fn exit(code: c_int) -> !;
         /// Sleeps, with its signals blocked as they are.
         fn sleeps(milliseconds: u64) -> c_int;
+        /// Waits where no signal is heard.
+        fn hangs(milliseconds: u64) -> c_int;
+        /// Computes for a while, without a system call.
+        fn computes(steps: u64) -> u64;
         /// Weighs each argument by its place.
         fn six(a: u8, b: i16, c: u32, d: i64, e: usize, f: u64) -> i64;
         /// Reverses `len` bytes from one place to another.
@@ -124,6 +128,49 @@ pub extern "C" fn sleeps(milliseconds: u64) -> c_int {
     // SAFETY: reads one timespec; the restart block is the caller's own.
     let slept = unsafe { syscall4(Sysno::clock_nanosleep, 1, 0, (&raw const time).addr(), 0) };
     pie_blob_std::sys::number(slept)
+}
+
+/// Waits where no signal is heard: for a thread made like a child of `vfork`, which sleeps and ends.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn hangs(milliseconds: u64) -> c_int {
+    /// `CLONE_VM | CLONE_VFORK | CLONE_SIGHAND | CLONE_THREAD`.
+    const FLAGS: u64 = 0x100 | 0x4000 | 0x800 | 0x1_0000;
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
+    let thread: i64;
+    // SAFETY: the new thread uses the stack of this one, which waits for its end, and pushes nothing; it reads `time` and
+    // ends. The registers that system calls break are named.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov eax, 35",
+            "mov rdi, {time}",
+            "xor esi, esi",
+            "syscall",
+            "mov eax, 60",
+            "xor edi, edi",
+            "syscall",
+            "2:",
+            time = in(reg) &raw const time,
+            inout("rax") 56_i64 => thread,
+            inout("rdi") FLAGS => _,
+            inout("rsi") 0_u64 => _,
+            in("rdx") 0_u64,
+            in("r10") 0_u64,
+            in("r8") 0_u64,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    c_int::from(thread > 0)
+}
+
+/// Computes for a while, without a system call: each step waits for the one before, a nanosecond or two.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn computes(steps: u64) -> u64 {
+    (0..steps)
+        .fold(1, |number, step| black_box(number).wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(step))
 }
 
 /// Weighs each argument by its place.

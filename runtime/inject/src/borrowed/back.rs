@@ -11,6 +11,9 @@ impl Borrowed {
     /// Gives the thread its mask, its extended state, its registers and the covered bytes back, in this order.
     pub(crate) fn give_back(&mut self, victim: &mut Victim, target: &Target) -> Result<(), Error> {
         let pid = victim.pid;
+        if let Some(waited) = self.lost {
+            return Err(Error::DidNotStop { tid: self.tid, waited });
+        }
         if self.changed {
             ptrace::set_signal_mask(self.tid, self.mask)
                 .map_err(Error::kernel("set the signal mask", pid))?;
@@ -48,7 +51,7 @@ impl Borrowed {
         let pid = victim.pid;
         if ptrace::interrupt(self.tid).is_ok() {
             self.resume(victim, Resume::Continue)?;
-            self.wait(victim)?;
+            self.wait_shortly(victim)?;
             return Ok(());
         }
         // Attached, not seized: such a thread cannot be interrupted, so its call is started again by hand.

@@ -4,6 +4,7 @@
 //! tracer decides about it, so that a tracer which dies between looking and deciding loses none.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::{check, count};
 
@@ -16,20 +17,38 @@ pub(crate) enum Change {
     Signal(i32),
     /// `PTRACE_EVENT_STOP` and other events, with the event's number.
     Event(i32),
+    /// `PTRACE_EVENT_STOP` of a thread whose process is stopped by job control.
+    JobStop,
     /// It is gone; the status as in `si_status`.
     Gone(i32),
 }
 
-/// Waits until something happens to the thread, however long that takes.
-pub(crate) fn change(tid: i32) -> io::Result<Change> {
-    loop {
-        match look(tid, libc::WNOWAIT) {
-            Ok(Some(change)) => return Ok(change),
+/// Waits until something happens to the thread, and no longer than `until`.
+///
+/// The kernel offers no such wait with an end. A thread that was resumed on this processor stops again as soon as this one
+/// lets it run, so that is done first; what takes longer is looked for at intervals that grow with what it has taken.
+pub(crate) fn change(tid: i32, until: Instant) -> io::Result<Option<Change>> {
+    const YIELDS: u32 = 8;
+    let begin = Instant::now();
+    for turn in 0_u32.. {
+        if turn < YIELDS {
+            yield_now();
+        } else {
+            let waited = begin.elapsed();
+            count();
+            std::thread::sleep((waited / 16).clamp(Duration::from_micros(5), Duration::from_millis(2)));
+        }
+        match poll(tid) {
+            Ok(Some(change)) => return Ok(Some(change)),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        if Instant::now() >= until {
+            break;
+        }
     }
+    Ok(None)
 }
 
 /// Looks whether something has happened to the thread.
@@ -62,6 +81,7 @@ fn look(tid: i32, flags: i32) -> io::Result<Option<Change>> {
     }
     let change = match information.si_code {
         libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED => Change::Gone(status),
+        _ if status >> 8 == libc::PTRACE_EVENT_STOP && status & 0xff != libc::SIGTRAP => Change::JobStop,
         _ if status >> 8 != 0 => Change::Event(status >> 8),
         _ if status == libc::SIGTRAP | 0x80 => Change::SystemCall,
         _ => Change::Signal(status),

@@ -1,0 +1,87 @@
+//! What `/proc` says of a victim that goes on as before.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use pie_blob_tests::victim::Running;
+
+/// How long a victim may take to come back to what it was, on a busy machine.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) fn read(pid: i32, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+}
+
+fn fields<'a>(text: &'a str, names: &'a [&str]) -> impl Iterator<Item = String> + 'a {
+    let wanted = |line: &&str| names.iter().any(|name| line.starts_with(name));
+    text.lines().filter(wanted).map(str::to_owned)
+}
+
+pub(crate) fn names(pid: i32, folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/{folder}")).into_iter().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// What an untouched victim does not change: areas without the heap, dispositions, descriptors, every thread's
+/// mask and pending signals.
+fn state(pid: i32) -> Vec<String> {
+    let mut state: Vec<String> = read(pid, "maps")
+        .lines()
+        .filter(|line| !line.ends_with("[heap]"))
+        .map(|line| {
+            line.split_whitespace().enumerate().filter(|(n, _)| matches!(n, 1 | 5)).map(|(_, s)| s).collect()
+        })
+        .collect();
+    state.sort();
+    state.extend(fields(&read(pid, "status"), &["SigIgn", "SigCgt", "TracerPid"]));
+    // A set: Go starts threads as it needs them, and all of them block the same signals.
+    let mut threads = BTreeSet::new();
+    for tid in names(pid, "task") {
+        let status = read(pid, &format!("task/{tid}/status"));
+        threads.extend(fields(&status, &["SigBlk", "SigPnd", "ShdPnd", "TracerPid"]));
+    }
+    state.extend(threads);
+    state.extend(names(pid, "fd"));
+    state
+}
+
+/// The state of a victim that has come to rest: the same twice, no signal on its way, no thread that blocks signals just
+/// for a moment, as a runtime does that starts one.
+pub(crate) fn settled(pid: i32) -> Vec<String> {
+    let begin = Instant::now();
+    let mut before = state(pid);
+    loop {
+        std::thread::sleep(Duration::from_millis(5));
+        let now = state(pid);
+        let masks = now.iter().filter(|line| line.starts_with("SigBlk")).count();
+        let pending = |line: &String| line.contains("Pnd:") && !line.ends_with("0000000000000000");
+        if now == before && masks == 1 && !now.iter().any(pending) {
+            return now;
+        }
+        assert!(begin.elapsed() < SETTLED_WITHIN, "the victim does not settle");
+        before = now;
+    }
+}
+
+/// The victim gets on, finds itself undamaged and is as it was.
+pub(crate) fn check(mut victim: Running, before: &[String], moment: &str) {
+    // The first line may be from before.
+    victim.listen_anew();
+    for _ in 0..3 {
+        let line = victim.line();
+        assert!(line.parse::<u64>().is_ok(), "{moment}: the victim says {line:?}");
+    }
+    let begin = Instant::now();
+    loop {
+        let after = state(victim.pid());
+        if after == before {
+            break;
+        }
+        assert!(begin.elapsed() < SETTLED_WITHIN, "{moment}: {before:#?}\nhas become\n{after:#?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    victim.end();
+}
