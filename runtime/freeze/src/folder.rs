@@ -71,10 +71,19 @@ impl Draft {
         let failed = |source| Error::io(format!("write {}", path.display()))(source);
         let text = serde_json::to_string_pretty(state).map_err(|error| failed(error.into()))?;
         let mut file = self.create("state.json")?;
-        file.write_all(envelope(&text).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         let written = self.path("pages");
-        pages.sync_all().map_err(Error::io(format!("write {}", written.display())))?;
-        sync_folder(&self.draft)?;
+        file.write_all(envelope(&text).as_bytes()).map_err(failed)?;
+        // All at once: a file system that keeps a journal then writes it once.
+        let (state, pages, folder) = std::thread::scope(|scope| {
+            let pages = scope.spawn(|| pages.sync_all());
+            let folder = scope.spawn(|| sync_folder(&self.draft));
+            let state = file.sync_all();
+            let panicked = |_| Err(io::ErrorKind::Other.into());
+            (state, pages.join().unwrap_or_else(panicked), folder.join())
+        });
+        state.map_err(failed)?;
+        pages.map_err(Error::io(format!("write {}", written.display())))?;
+        folder.unwrap_or_else(|_| Err(failed(io::ErrorKind::Other.into())))?;
         fs::rename(&self.draft, &self.place)
             .map_err(Error::io(format!("move the image to {}", self.place.display())))?;
         self.finished = true;

@@ -154,9 +154,9 @@ fn state(
 
 /// What the process has written to its files is on the disk before the image is.
 fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
-    for descriptor in &state.descriptors {
-        let Some(OpenFile::Path { path, flags, regular: Some(_), .. }) = state.files.get(descriptor.file)
-        else {
+    for (at, file) in state.files.iter().enumerate() {
+        let OpenFile::Path { path, flags, regular: Some(_), .. } = file else { continue };
+        let Some(descriptor) = state.descriptors.iter().find(|descriptor| descriptor.file == at) else {
             continue;
         };
         if flags & libc::O_ACCMODE.unsigned_abs() != libc::O_RDONLY.unsigned_abs() {

@@ -44,6 +44,10 @@ pub(super) fn consistent(folder: &Path, state: &State) -> Result<(), Error> {
     let pages = &state.pages;
     let chunks =
         pages.size.checked_div(pages.chunk).map(|whole| whole + u64::from(pages.size % pages.chunk != 0));
+    let largest = 1 << 26;
+    if pages.chunk > largest {
+        return damaged("state.json", "its chunks are too large");
+    }
     if stored != pages.size || chunks != Some(pages.checksums.len() as u64) || pages.chunk % PAGE != 0 {
         return damaged("state.json", "its pages and their checksums are not as many");
     }

@@ -6,6 +6,7 @@ use std::hash::Hasher;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pie_blob::Mapped;
 use pie_blob_restorer::restorer;
@@ -128,31 +129,85 @@ struct Piece {
     writable: bool,
 }
 
+/// A range of `pages`, its checksum, and where it goes.
+struct Chunk {
+    at: u64,
+    len: u64,
+    sum: Hex,
+    parts: Vec<Piece>,
+}
+
+/// Below this many bytes a second thread costs more than it brings.
+const ALONE: u64 = 8 << 20;
+
 /// Fills the stored pages in, holding every chunk against its checksum.
+///
+/// What this costs is mostly the kernel's: pages that are made and cleared. That it does on several processors at once.
 fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
     let path = folder.join("pages");
     let pages = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
-    let failed = || Error::io("write staged memory");
-    let memory = File::options().write(true).open("/proc/self/mem").map_err(failed())?;
-    let mut pieces = Vec::new();
-    for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
-        let Some(staged) = *staged else { continue };
-        let (start, _) = extent(area, layout.longer);
-        let writable = area.permissions.contains('w');
-        pieces.extend(area.stored.iter().map(|(from, count)| Piece {
-            address: staged + (from.0 - start),
-            len: count * PAGE,
-            writable,
-        }));
+    let memory = File::options().write(true).open("/proc/self/mem");
+    let memory = memory.map_err(Error::io("write staged memory"))?;
+    let chunks = chunks(state, layout);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let workers = if state.pages.size < ALONE { 1 } else { workers };
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), Error> {
+        let mut buffer = Vec::new();
+        while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let failed = || Error::io(format!("read {}", path.display()));
+            let sum = if chunk.parts.iter().all(|part| part.writable) && chunk.parts.len() <= 512 {
+                fill_directly(&pages, chunk).map_err(failed())?
+            } else {
+                fill_over_permissions(&pages, &memory, chunk, &mut buffer).map_err(failed())?
+            };
+            if sum != chunk.sum {
+                let Chunk { at, len, .. } = chunk;
+                let reason =
+                    format!("the {len} bytes from {at} on have been changed since they were written");
+                return Err(Error::Damaged { path: path.display().to_string(), reason });
+            }
+        }
+        Ok(())
+    };
+    let filled = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mut filled = work();
+        for other in others {
+            let ended = other
+                .join()
+                .unwrap_or_else(|_| Err(Error::io("fill staged memory")(std::io::ErrorKind::Other.into())));
+            filled = filled.and(ended);
+        }
+        filled
+    });
+    // A thread that has been joined is still there for a moment, and its id could be one that is wanted.
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    while crate::proc::numbers(own, "task")?.len() > 1 {
+        std::thread::yield_now();
     }
-    let mut pieces = pieces.into_iter();
+    filled
+}
+
+/// Which bytes of `pages` go where.
+fn chunks(state: &State, layout: &Layout) -> Vec<Chunk> {
+    let areas = state.memory.areas.iter().zip(&layout.staged);
+    let mut pieces =
+        areas.filter_map(|(area, staged)| Some((area, (*staged)?))).flat_map(|(area, staged)| {
+            let (start, _) = extent(area, layout.longer);
+            let writable = area.permissions.contains('w');
+            area.stored.iter().map(move |(from, count)| Piece {
+                address: staged + (from.0 - start),
+                len: count * PAGE,
+                writable,
+            })
+        });
     let mut rest: Option<Piece> = None;
-    let mut buffer = vec![0_u8; word(state.pages.chunk.min(1 << 24))];
+    let mut chunks = Vec::new();
     let mut at = 0;
-    for checksum in &state.pages.checksums {
-        let len = (state.pages.size - at).min(buffer.len() as u64);
-        let mut parts = Vec::new();
-        let mut left = len;
+    for sum in &state.pages.checksums {
+        let len = (state.pages.size - at).min(state.pages.chunk);
+        let (mut parts, mut left) = (Vec::new(), len);
         while left > 0 {
             let Some(piece) = rest.take().or_else(|| pieces.next()) else { break };
             let taken = piece.len.min(left);
@@ -162,40 +217,43 @@ fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
                 rest = Some(Piece { address: piece.address + taken, len: piece.len - taken, ..piece });
             }
         }
-        let sum = if parts.iter().all(|part| part.writable) && parts.len() <= 512 {
-            let ranges: Vec<(u64, usize)> = parts.iter().map(|part| (part.address, word(part.len))).collect();
-            // SAFETY: the ranges are staged memory that may be written, and nothing refers to it.
-            unsafe { read_to(&pages, &ranges, at) }.map_err(Error::io(format!("read {}", path.display())))?;
-            let mut hasher = XxHash3_64::default();
-            for (address, len) in ranges {
-                let start = std::ptr::with_exposed_provenance::<u8>(word(address));
-                // SAFETY: as above; it may be read too: x86-64 has no pages that are only written.
-                hasher.write(unsafe { std::slice::from_raw_parts(start, len) });
-            }
-            Hex(hasher.finish())
-        } else {
-            let bytes = buffer.get_mut(..word(len)).unwrap_or_default();
-            pages.read_exact_at(bytes, at).map_err(Error::io(format!("read {}", path.display())))?;
-            let mut from = 0;
-            for part in parts {
-                let to = from + word(part.len);
-                // What lies there may not be written, by anyone but a debugger: it comes to have pages of its own.
-                memory
-                    .write_all_at(bytes.get(from..to).unwrap_or_default(), part.address)
-                    .map_err(failed())?;
-                from = to;
-            }
-            Hex(XxHash3_64::oneshot(bytes))
-        };
-        if sum != *checksum {
-            return Err(Error::Damaged {
-                path: path.display().to_string(),
-                reason: format!("the {len} bytes from {at} on have been changed since they were written"),
-            });
-        }
+        chunks.push(Chunk { at, len, sum: *sum, parts });
         at += len;
     }
-    Ok(())
+    chunks
+}
+
+/// Reads a chunk to where it goes.
+fn fill_directly(pages: &File, chunk: &Chunk) -> std::io::Result<Hex> {
+    let ranges: Vec<(u64, usize)> = chunk.parts.iter().map(|part| (part.address, word(part.len))).collect();
+    // SAFETY: the ranges are staged memory that may be written, no other chunk has a part in them, and nothing refers to
+    // them.
+    unsafe { read_to(pages, &ranges, chunk.at) }?;
+    let mut hasher = XxHash3_64::default();
+    for (address, len) in ranges {
+        let start = std::ptr::with_exposed_provenance::<u8>(word(address));
+        // SAFETY: as above; it may be read too: x86-64 has no pages that are only written.
+        hasher.write(unsafe { std::slice::from_raw_parts(start, len) });
+    }
+    Ok(Hex(hasher.finish()))
+}
+
+/// Writes a chunk to pages that may not be written, by anyone but a debugger: they come to be pages of their own.
+fn fill_over_permissions(
+    pages: &File,
+    memory: &File,
+    chunk: &Chunk,
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<Hex> {
+    buffer.resize(word(chunk.len), 0);
+    pages.read_exact_at(buffer, chunk.at)?;
+    let mut bytes = buffer.as_slice();
+    for part in &chunk.parts {
+        let Some((these, others)) = bytes.split_at_checked(word(part.len)) else { break };
+        memory.write_all_at(these, part.address)?;
+        bytes = others;
+    }
+    Ok(Hex(XxHash3_64::oneshot(buffer)))
 }
 
 /// Reads from a file into memory.
