@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pie_blob_inject::{Target, Victim};
+use pie_blob_inject::{Target, Victim, WayBack};
 use pie_blob_parasite::parasite;
 
 use crate::collect::{self, Answers};
@@ -78,6 +78,14 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let machine = Machine::here()?;
     let mut fingerprints = Fingerprints::default();
     inspect::inspect(pid, &mut fingerprints)?;
+    let Some(way_back) = target.way_back() else {
+        let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through: \
+                      it is linked statically and handles no signal";
+        return Err(Error::Unsupported {
+            pid,
+            refusals: vec![Refusal::Process { reason: reason.to_owned() }],
+        });
+    };
     let draft = Draft::new(folder)?;
     let pages_file = draft.create("pages")?;
     let pages_path = draft.path("pages").display().to_string();
@@ -88,7 +96,7 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let mut inspection = inspect::inspect(pid, &mut fingerprints)?;
     let total = pages::find(pid, &mut inspection.areas)?;
     let (victim, answers) = ask(victim, pid)?;
-    let mut state = state(&victim, pid, inspection, &answers, machine)?;
+    let mut state = state(&victim, inspection, &answers, machine, way_back)?;
     sync_files(pid, &state)?;
     state.pages = pages::write(pid, &state.memory.areas, &pages_file, &pages_path, total, progress)?;
     let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
@@ -106,10 +114,6 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
 /// Puts the parasite in, asks it, takes it out.
 fn ask(victim: Victim, pid: i32) -> Result<(Victim, Answers), Error> {
     let threads = victim.threads().to_vec();
-    if victim.way_back().is_none() {
-        let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through".to_owned();
-        return Err(Error::Unsupported { pid, refusals: vec![Refusal::Process { reason }] });
-    }
     let mut infected = victim.infect(&parasite::BLOB)?;
     let answers = collect::ask(&mut infected, pid, &threads);
     // Cured whatever it said.
@@ -122,11 +126,12 @@ fn ask(victim: Victim, pid: i32) -> Result<(Victim, Answers), Error> {
 /// Puts everything together.
 fn state(
     victim: &Victim,
-    pid: i32,
     inspection: Inspection,
     answers: &Answers,
     machine: Machine,
+    way_back: WayBack,
 ) -> Result<State, Error> {
+    let pid = victim.pid();
     let Inspection { areas, mapped, executable, files, descriptors } = inspection;
     let mut threads = Vec::new();
     for (tid, said) in &answers.threads {
@@ -138,7 +143,7 @@ fn state(
     let program_break = Hex(answers.program_break());
     let notes =
         [of(26), of(27), of(45), of(46), of(47), program_break, of(28), of(48), of(49), of(50), of(51)];
-    let way_back = victim.way_back().map_or([Hex(0); 2], |way| [Hex(way.system_call), Hex(way.sigreturn)]);
+    let way_back = [Hex(way_back.system_call), Hex(way_back.sigreturn)];
     let auxiliary_vector = Bytes(proc::bytes(pid, "auxv")?);
     Ok(State {
         machine,

@@ -3,6 +3,7 @@
 //! Read only: nothing here changes the thread.
 
 use crate::sys::ptrace;
+use crate::target::Target;
 use crate::victim::Victim;
 use crate::x86_64::frame;
 use crate::x86_64::gadget::Gadgets;
@@ -57,11 +58,13 @@ impl Victim {
         }
         Ok(ThreadState { registers: registers.to_user(), extended, mask, system_call })
     }
+}
 
-    /// Where the victim's own code has what leads it back; `None` for a program without a C library and signal handlers.
+impl Target {
+    /// Where the target's own code has what leads it back; `None` for a program without a C library and signal handlers.
     #[must_use]
     pub fn way_back(&self) -> Option<WayBack> {
-        match self.target.as_ref()?.gadgets {
+        match self.gadgets {
             Gadgets::Pair { call, sigreturn } => {
                 Some(WayBack { system_call: call.address, sigreturn: sigreturn.address })
             }

@@ -108,6 +108,16 @@ fn traced() {
 }
 
 #[test]
+fn a_static_program_without_signal_handlers() {
+    let place = Place::new();
+    let program = compile("musl-gcc", "memory.c", &["-static"]);
+    let victim = place.start(&[program.to_str().unwrap(), "1", "60"]);
+    let output = place.freeze(victim.pid());
+    assert!(text(&output).contains("no `rt_sigreturn` in its code"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn itself_and_what_is_not_there() {
     let place = Place::new();
     assert!(text(&place.freeze(1 << 22)).contains("no such process"), "{}", text(&place.freeze(1 << 22)));
