@@ -204,6 +204,20 @@ fn parse_timers(text: &str) -> Option<Vec<PosixTimer>> {
     Some(timers)
 }
 
+/// The lines of `/proc/PID/limits`, which are in the order of the numbers of the resources. The kernel lets more people
+/// read them there than ask for them.
+fn parse_limits(text: &str) -> Option<Vec<[u64; 3]>> {
+    /// Where the first value begins: names have spaces in them.
+    const VALUES_AT: usize = 26;
+    let number = |word: &str| if word == "unlimited" { Some(u64::MAX) } else { word.parse().ok() };
+    let mut limits = Vec::new();
+    for (resource, line) in (0..).zip(text.lines().skip(1)) {
+        let mut words = line.get(VALUES_AT..)?.split_ascii_whitespace();
+        limits.push([resource, number(words.next()?)?, number(words.next()?)?]);
+    }
+    (limits.len() == 16).then_some(limits)
+}
+
 impl Answers {
     /// What the process has once.
     pub(crate) fn process(&self, pid: i32, executable: usize) -> Result<Process, Error> {
@@ -211,11 +225,8 @@ impl Answers {
         let personality = proc::read(pid, "personality")?;
         let personality = u64::from_str_radix(personality.trim(), 16);
         let oom = proc::read(pid, "oom_score_adj")?;
-        let mut limits = Vec::new();
-        for resource in 0..16 {
-            let [soft, hard] = sys::limit(pid, resource).map_err(Error::io("read resource limits"))?;
-            limits.push([u64::from(resource), soft, hard]);
-        }
+        let limits =
+            parse_limits(&proc::read(pid, "limits")?).ok_or_else(|| proc::malformed(pid, "limits"))?;
         let [mut real, virtual_, profiling] = self.interval_timers;
         // While its signal is pending the real timer rests; it is started again when the signal is taken.
         if let [seconds, fraction, 0, 0] = real {
@@ -361,6 +372,18 @@ mod tests {
         assert_eq!((timers[1].notify, timers[1].thread), (libc::SIGEV_THREAD_ID, 80));
         assert_eq!(clock(timers[1].clock), Some((libc::CLOCK_PROCESS_CPUTIME_ID, false)));
         assert!(parse_timers("ID: x\n").is_none());
+    }
+
+    #[test]
+    fn limits_are_those_that_the_kernel_answers() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        for [resource, soft, hard] in parse_limits(&proc::read(own, "limits").unwrap()).unwrap() {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the kernel writes one structure.
+            let answer = unsafe { libc::getrlimit(u32::try_from(resource).unwrap(), &raw mut limit) };
+            assert_eq!((answer, limit.rlim_cur, limit.rlim_max), (0, soft, hard), "{resource}");
+        }
+        assert_eq!(parse_limits("Limit\nMax cpu time              x y seconds\n"), None);
     }
 
     #[test]

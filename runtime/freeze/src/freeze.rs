@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pie_blob_inject::{Target, Victim, WayBack};
+use pie_blob_inject::{CrashRisk, Target, Victim, WayBack};
 use pie_blob_parasite::parasite;
 
 use crate::collect::{self, Answers};
@@ -74,7 +74,7 @@ pub struct Frozen {
 pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, Error> {
     let mut silent = |_, _| ();
     let progress = options.progress.unwrap_or(&mut silent);
-    let target = Target::open(pid)?.require_crash_safe();
+    let target = Target::open(pid)?;
     let machine = Machine::here()?;
     let mut fingerprints = Fingerprints::default();
     inspect::inspect(pid, &mut fingerprints)?;
@@ -115,6 +115,12 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
 fn ask(victim: Victim, pid: i32) -> Result<(Victim, Answers), Error> {
     let threads = victim.threads().to_vec();
     let mut infected = victim.infect(&parasite::BLOB)?;
+    // A quiet signal too many is all that some risk, and nothing that ends them; the rest is not taken.
+    let risky = |risk: &&CrashRisk| **risk != CrashRisk::SignalsCaught;
+    if let Some(risk) = infected.crash_risks().iter().find(risky) {
+        let reason = format!("would not survive the death of this one: {risk}");
+        return Err(Error::Unsupported { pid, refusals: vec![Refusal::Process { reason }] });
+    }
     let answers = collect::ask(&mut infected, pid, &threads);
     // Cured whatever it said.
     let victim = infected.cure()?;

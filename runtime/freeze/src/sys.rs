@@ -131,14 +131,6 @@ pub(crate) fn io_priority(tid: i32) -> io::Result<u32> {
     Ok(u32::try_from(answer).unwrap_or(0))
 }
 
-/// A resource limit of a process: soft and hard.
-pub(crate) fn limit(pid: i32, resource: u32) -> io::Result<[u64; 2]> {
-    let mut limit = [0_u64; 2];
-    // SAFETY: the kernel writes two words.
-    check(unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, 0, limit.as_mut_ptr()) })?;
-    Ok(limit)
-}
-
 /// Kills a process.
 pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: takes two numbers.

@@ -142,6 +142,28 @@ fn sqlite_inserts() {
     at_random_moments(length, &insert, &check);
 }
 
+/// One of everything, as root and as a user with groups and few rights.
+#[test]
+fn everything_is_as_it_was() {
+    let _alone = alone();
+    let program = compile("cc", "things.c", &[]);
+    for who in ["root", "user"] {
+        let place = Place::new();
+        // Its working directory is reached by anyone who has it already.
+        let victim = place.start(&[program.to_str().unwrap(), who]);
+        let pid = victim.pid();
+        let frozen = place.freeze(pid);
+        assert!(frozen.status.success(), "{who}: {}", text(&frozen));
+        victim.bury();
+        let mut thawing = place.start_thawing(pid);
+        std::thread::sleep(Duration::from_millis(100));
+        // SAFETY: takes two numbers.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGUSR1) }, 0);
+        let status = thawing.wait().unwrap();
+        assert!(status.success() && place.said() == "ready\n0 wrong\n", "{who}: {status}: {}", place.said());
+    }
+}
+
 #[test]
 fn again_and_again() {
     let program = compile("cc", "threads.c", &[]);

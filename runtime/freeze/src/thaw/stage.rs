@@ -44,14 +44,13 @@ pub(super) fn plain(address: u64, len: u64) -> Result<(), Error> {
 pub(super) fn memory(folder: &Path, state: &State, layout: &Layout) -> Result<HashMap<usize, File>, Error> {
     let mut files = HashMap::new();
     let executable = state.process.executable;
-    open(state, executable, false, &mut files)?;
+    open(state, executable, &mut files)?;
     for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
         let Some(staged) = *staged else { continue };
         let (_, len) = extent(area, layout.longer);
         let (mut flags, mut descriptor, mut offset) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
         if let Kind::File { file, offset: at, shared } = area.kind {
-            let writable = shared && state.mapped.get(file).is_some_and(|file| file.writable);
-            descriptor = open(state, file, writable, &mut files)?;
+            descriptor = open(state, file, &mut files)?;
             flags = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
             offset = at.0;
         }
@@ -83,11 +82,13 @@ pub(super) fn memory(folder: &Path, state: &State, layout: &Layout) -> Result<Ha
     Ok(files)
 }
 
-fn open(state: &State, index: usize, writable: bool, files: &mut HashMap<usize, File>) -> Result<i32, Error> {
+/// Opens a mapped file once, to be written if any of its mappings may be.
+fn open(state: &State, index: usize, files: &mut HashMap<usize, File>) -> Result<i32, Error> {
     if let Some(file) = files.get(&index) {
         return Ok(file.as_raw_fd());
     }
-    let path = state.mapped.get(index).map_or("", |file| file.path.as_str());
+    let (path, writable) =
+        state.mapped.get(index).map_or(("", false), |file| (file.path.as_str(), file.writable));
     let file = File::options().read(true).write(writable).open(path);
     let file = file.map_err(Error::io(format!("open {path}")))?;
     let descriptor = file.as_raw_fd();
