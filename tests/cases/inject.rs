@@ -7,6 +7,8 @@
 mod blobs;
 #[path = "inject/held.rs"]
 mod held;
+#[path = "inject/lines.rs"]
+mod lines;
 #[path = "inject/refused.rs"]
 mod refused;
 #[path = "inject/unharmed.rs"]

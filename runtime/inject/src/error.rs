@@ -203,7 +203,11 @@ pub enum Error {
         room: u64,
     },
     /// The blob's code raised a signal that ends programs: a wrong address, an illegal instruction, a division by zero.
-    #[error("blob {blob}: {} at {}, address {address:#x}", SignalName(*.signal), At(*.offset, .symbol))]
+    #[error(
+        "blob {blob}: {} at {}, address {address:#x}",
+        SignalName(*.signal),
+        Fell(*.offset, *.called_from, .symbol)
+    )]
     Fault {
         /// The blob's name.
         blob: &'static str,
@@ -211,7 +215,10 @@ pub enum Error {
         signal: i32,
         /// Where the code stood, from the start of the image; `None` when it was outside of it.
         offset: Option<u64>,
-        /// The export that covers it, and how far into it.
+        /// Where it was called from when it was outside of the blob, as through a null pointer: the last byte of the call.
+        /// Taken from the word that the stack pointer leads to, if that is an address in the blob's code.
+        called_from: Option<u64>,
+        /// The export that covers the offset, or else the call, and how far into it.
         symbol: Option<(String, u64)>,
         /// The address that was touched (`si_addr`).
         address: u64,
@@ -278,6 +285,19 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// Where a fault happened, and where that was called from.
+struct Fell<'a>(Option<u64>, Option<u64>, &'a Option<(String, u64)>);
+
+impl fmt::Display for Fell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        At(self.0, self.2).fmt(f)?;
+        match (self.0, self.1) {
+            (None, Some(_)) => write!(f, ", called from {}", At(self.1, self.2)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The signals that code raises by itself, by name.
 struct SignalName(i32);
 
@@ -296,6 +316,17 @@ impl fmt::Display for SignalName {
 }
 
 impl Error {
+    /// The place in the blob that the error names, from the start of the image: where the code stood, or else where it was
+    /// called from. `None` for errors that are not about such a place; a panic names its source line itself.
+    #[must_use]
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Fault { offset, called_from, .. } => offset.or(*called_from),
+            Self::Deadline { offset, .. } => *offset,
+            _ => None,
+        }
+    }
+
     /// Puts a failed request of the host's into words: a thread that is no longer there has died.
     pub(crate) fn kernel(action: &'static str, pid: i32) -> impl FnOnce(io::Error) -> Error {
         move |source| match source.raw_os_error() {

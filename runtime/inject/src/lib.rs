@@ -37,6 +37,8 @@ mod cpu;
 mod crash;
 mod error;
 mod infected;
+#[cfg(feature = "lines")]
+pub mod lines;
 mod place;
 mod proc;
 mod restart;
