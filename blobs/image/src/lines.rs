@@ -3,11 +3,16 @@
 //! What runs is the image, and that has none: whoever wants lines keeps the object. An offset in an error of a host's or in a
 //! log is enough, then, wherever the object is.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use addr2line::Context;
+use object::elf;
 
 use crate::dwarf::{Bytes, Debugging, Unread};
+use crate::faults::Faults;
+use crate::read::{Object, Place};
 
 /// The source lines of an object.
 ///
@@ -28,6 +33,13 @@ use crate::dwarf::{Bytes, Debugging, Unread};
 pub struct Lines<'object> {
     context: Context<Bytes<'object>>,
     start: u64,
+    functions: Vec<Function<'object>>,
+}
+
+/// What the symbol table says of a function.
+struct Function<'object> {
+    addresses: Range<u64>,
+    name: &'object [u8],
 }
 
 /// A place in the source.
@@ -90,6 +102,19 @@ impl std::error::Error for LinesError {
     }
 }
 
+/// The functions of the symbol table, at the addresses that the object was linked for.
+fn functions(object: &[u8]) -> Vec<Function<'_>> {
+    // What is wrong with the object is not the question here.
+    let Some(object) = Object::read(object, &mut Faults::default()) else { return Vec::new() };
+    let code = object.names().iter().filter(|symbol| symbol.kind == elf::STT_FUNC && symbol.size > 0);
+    let code = code.filter(|symbol| matches!(symbol.place, Place::Section(_)));
+    code.map(|symbol| {
+        let start = object.architecture.code_address(symbol.value);
+        Function { addresses: start..start.saturating_add(symbol.size), name: symbol.name }
+    })
+    .collect()
+}
+
 fn damaged(source: gimli::Error) -> LinesError {
     LinesError::Damaged { source: Box::new(source) }
 }
@@ -109,7 +134,8 @@ impl<'object> Lines<'object> {
         if dwarf.units().next().map_err(damaged)?.is_none() {
             return Err(LinesError::None);
         }
-        Ok(Self { context: Context::from_dwarf(dwarf).map_err(damaged)?, start })
+        let context = Context::from_dwarf(dwarf).map_err(damaged)?;
+        Ok(Self { context, start, functions: functions(object) })
     }
 
     /// Where in the source an offset of the image is: innermost first, behind it the functions that this one was inlined
@@ -119,8 +145,12 @@ impl<'object> Lines<'object> {
     #[must_use]
     pub fn at(&self, offset: u64) -> Vec<Line> {
         let mut lines = Vec::new();
-        let Some(address) = self.start.checked_add(offset) else { return lines };
+        // Images are smaller than 4 GiB.
+        let offset = u32::try_from(offset).ok();
+        let address = offset.and_then(|offset| self.start.checked_add(u64::from(offset)));
+        let Some(address) = address.filter(|address| *address < u64::MAX) else { return lines };
         let Ok(mut frames) = self.context.find_frames(address).skip_all_loads() else { return lines };
+        let mut outermost = None;
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.as_ref();
             let location = frame.location.as_ref();
@@ -132,8 +162,25 @@ impl<'object> Lines<'object> {
                 column: counted(location.and_then(|location| location.column)),
             };
             lines.push(line);
+            outermost = name.and_then(|name| name.raw_name().ok().map(Cow::into_owned));
+        }
+        if outermost.is_some_and(|name| self.is_another(address, &name)) {
+            lines.clear();
         }
         lines
+    }
+
+    /// Whether the symbol table has another function there. What a linker has left out may still have debugging information,
+    /// and GNU ld says of it that it is at address 0, where offsets are small numbers too.
+    fn is_another(&self, address: u64, name: &str) -> bool {
+        let mut there =
+            self.functions.iter().filter(|function| function.addresses.contains(&address)).peekable();
+        // Compilers name parts of a function `name.cold`, `name.llvm.123`.
+        let same = |function: &Function<'_>| {
+            let rest = function.name.strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'.')))
+        };
+        there.peek().is_some() && !there.any(same)
     }
 }
 
