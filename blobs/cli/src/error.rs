@@ -61,8 +61,7 @@ impl fmt::Display for Error {
             Self::Base { path, source } => line(f, &path.display().to_string(), source),
             Self::Lines { path, source } => line(f, &path.display().to_string(), source),
             Self::Outside { path, offset, size } => {
-                let what =
-                    format_args!("offset {offset:#x} lies outside of the image, which has {size:#x} bytes");
+                let what = format!("offset {offset:#x} lies outside of the image, which has {size:#x} bytes");
                 line(f, &path.display().to_string(), &what)
             }
             Self::Header { path, reasons } => {
