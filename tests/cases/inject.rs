@@ -9,6 +9,8 @@ mod blobs;
 mod held;
 #[path = "inject/lines.rs"]
 mod lines;
+#[path = "inject/policy.rs"]
+mod policy;
 #[path = "inject/refused.rs"]
 mod refused;
 #[path = "inject/unharmed.rs"]

@@ -4,4 +4,5 @@
 
 #[path = "../../runtime/inject/examples/spy/registers.rs"]
 pub mod registers;
+pub mod subject;
 pub mod victim;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pie_blob::LoadError;
 
-use crate::CrashRisk;
+use crate::{CrashRisk, Rule};
 
 /// Why an injection did not happen or did not end well. Whatever it says, the victim was left as it was, as far as
 /// it still lives and unless the variant says otherwise.
@@ -20,12 +20,14 @@ pub enum Error {
         pid: i32,
     },
     /// The kernel's ptrace rules do not let this process at the other.
-    #[error("process {pid}: not permitted to {action}: run as the same user, or with CAP_SYS_PTRACE")]
+    #[error("process {pid}: not permitted to {action}: {rule}")]
     NotPermitted {
         /// The process asked for.
         pid: i32,
         /// What was refused.
         action: &'static str,
+        /// By which rule.
+        rule: Rule,
         /// The kernel's answer.
         #[source]
         source: io::Error,
@@ -68,6 +70,19 @@ pub enum Error {
         /// The process asked for.
         pid: i32,
     },
+    /// One of its threads waits in `vfork`, where nothing but a kill reaches it.
+    #[error(
+        "process {pid}: thread {tid} waits in vfork for {}: wait until that has executed a program or ended",
+        Child(*.child)
+    )]
+    WaitsInVfork {
+        /// The process asked for.
+        pid: i32,
+        /// The thread.
+        tid: i32,
+        /// For whom, where the kernel says so (`CONFIG_PROC_CHILDREN`, `CONFIG_KCMP`).
+        child: Option<i32>,
+    },
     /// It runs in the memory of its parent, as after `vfork` and before `execve`: what is done to one is done to both.
     #[error(
         "process {pid}: runs in the memory of process {parent} (vfork): wait until it has executed a program"
@@ -87,10 +102,14 @@ pub enum Error {
         waited: Duration,
     },
     /// A seccomp filter could kill it for the system calls of an injection, and the filter could not be suspended.
-    #[error("process {pid}: has a seccomp filter, and suspending it takes CAP_SYS_ADMIN")]
+    #[error("process {pid}: has a seccomp filter (mode {mode}), and {reason}")]
     Seccomp {
         /// The process asked for.
         pid: i32,
+        /// 1: strict, 2: a filter program (`Seccomp` in `/proc/PID/status`).
+        mode: u32,
+        /// What stands in the way.
+        reason: &'static str,
     },
     /// It cannot be injected so that it survives the death of this process, and that was required.
     #[error("process {pid}: not crash-safe: {}", Listed(.risks))]
@@ -255,6 +274,18 @@ pub enum Error {
         /// The blob's name.
         blob: &'static str,
     },
+}
+
+/// The child that a thread waits for.
+struct Child(Option<i32>);
+
+impl fmt::Display for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(child) => write!(f, "process {child}"),
+            None => f.write_str("its child"),
+        }
+    }
 }
 
 /// A list, its items separated by semicolons.

@@ -40,6 +40,7 @@ mod infected;
 #[cfg(feature = "lines")]
 pub mod lines;
 mod place;
+mod policy;
 mod proc;
 mod restart;
 mod snapshot;
@@ -53,6 +54,7 @@ pub use arguments::{Call, Pass, Returned, Room};
 pub use crash::CrashRisk;
 pub use error::Error;
 pub use infected::Infected;
+pub use policy::Rule;
 pub use snapshot::{Difference, Snapshot};
 pub use target::{MappingName, Target};
 pub use victim::Victim;

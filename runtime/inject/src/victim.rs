@@ -11,7 +11,7 @@ use crate::proc::{self, Status};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
 use crate::target::Target;
-use crate::{CrashRisk, Error, sys};
+use crate::{CrashRisk, Error, policy, sys};
 
 /// A process with every thread stopped, traced by the calling thread.
 ///
@@ -252,7 +252,7 @@ impl Victim {
         match self.target.as_ref().map(|target| target.status.read(pid)) {
             Some(Ok(status)) if status.tracer != 0 => Error::AlreadyTraced { pid, tracer: status.tracer },
             Some(Err(error)) => error,
-            _ => Error::NotPermitted { pid, action: "trace it", source },
+            _ => policy::not_permitted(pid, "trace it", source),
         }
     }
 
@@ -318,7 +318,8 @@ impl Victim {
     fn assess(&mut self) -> Result<(), Error> {
         if let Some(target) = &self.target {
             if self.status.seccomp != 0 && !target.suspends_filters {
-                return Err(Error::Seccomp { pid: self.pid });
+                let (mode, reason) = (self.status.seccomp, policy::NOT_IN_THIS_KERNEL);
+                return Err(Error::Seccomp { pid: self.pid, mode, reason });
             }
             self.risks = target.risks(&self.status);
         }
