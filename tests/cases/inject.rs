@@ -5,6 +5,8 @@
 
 #[path = "inject/blobs.rs"]
 mod blobs;
+#[path = "inject/descriptors.rs"]
+mod descriptors;
 #[path = "inject/held.rs"]
 mod held;
 #[path = "inject/lines.rs"]

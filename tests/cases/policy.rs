@@ -113,3 +113,30 @@ fn a_mapping_has_its_name_where_memory_files_must_not_be_programs() {
     assert_eq!(said, "42, risks [Descriptor], differences []\n");
     inside.end();
 }
+
+/// What a descriptor takes to be given has no name, so that no namespace hides it, and a filter sleeps meanwhile.
+#[test]
+fn a_descriptor_crosses_namespaces_and_filters() {
+    let programs = programs();
+    let mut inside = Command::new("unshare");
+    inside.args(["--pid", "--fork", "--mount-proc", "--net", "--ipc", "--uts", "--cgroup"]);
+    let shell = Subject::start(inside.arg(programs.path("subject")).arg("plain"));
+    let children = format!("/proc/{0}/task/{0}/children", shell.pid());
+    let victim = std::fs::read_to_string(children).unwrap().trim().to_owned();
+    assert_eq!(said(&mut programs.subject(&["give-and-take", &victim])), "the same\n");
+    shell.end();
+
+    let filtered = Subject::start(&mut programs.subject(&["filtered"]));
+    assert_eq!(said(&mut programs.subject(&["give-and-take", &filtered.pid().to_string()])), "the same\n");
+    filtered.end();
+}
+
+/// Taking asks for what seizing asks for.
+#[test]
+fn descriptors_of_others_are_not_taken() {
+    let programs = programs();
+    let victim = Subject::start(&mut programs.subject(&["plain"]));
+    let said = said(&mut programs.as_nobody(&["give-and-take", &victim.pid().to_string()]));
+    assert!(said.contains("rule: OtherUser"), "{said}");
+    victim.end();
+}

@@ -178,6 +178,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It has no descriptor of this number.
+    #[error("process {pid}: has no descriptor {descriptor}")]
+    NoSuchDescriptor {
+        /// The process asked.
+        pid: i32,
+        /// The number asked for.
+        descriptor: i32,
+    },
     /// The address space has no hole that the blob fits into.
     #[error("process {pid}: no room for {size} bytes in its address space")]
     NoRoom {

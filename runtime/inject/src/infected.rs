@@ -1,6 +1,7 @@
 //! A victim with a blob in it: call, read, write, cure.
 
 use std::io;
+use std::ops::Range;
 use std::time::Instant;
 
 use pie_blob::{Blob, Loadable, Offset};
@@ -122,6 +123,15 @@ impl Infected {
         let address = session.address(export)?;
         let pid = session.victim.pid;
         session.target.memory.write(address, value.as_bytes()).map_err(Error::kernel("write a static", pid))
+    }
+
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.session.as_ref().map(|session| &session.target)
+    }
+
+    /// Where the arguments of calls go.
+    pub(crate) fn room(&self) -> Option<Range<u64>> {
+        self.session.as_ref().map(|session| session.prepared.arguments.clone())
     }
 
     /// Where the blob lies in the victim.

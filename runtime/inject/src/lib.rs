@@ -35,6 +35,7 @@ mod arguments;
 mod borrowed;
 mod cpu;
 mod crash;
+mod descriptors;
 mod error;
 mod infected;
 #[cfg(feature = "lines")]

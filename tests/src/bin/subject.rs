@@ -4,7 +4,7 @@
 //! As a victim it says one line when it is in its state and stays there until it is killed or its input ends. As a host it says one
 //! line about what became of a cycle.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::exit;
 
 use pie_blob_inject::{CrashRisk, Error, MappingName, Target};
@@ -41,6 +41,8 @@ fn main() {
             report(cycle(victim.pid(), MappingName::Required));
             victim.end();
         }
+        ["give-and-take", pid] => report(give_and_take(pid.parse().unwrap_or(0))),
+        ["give-for-ever", pid] => report(give_for_ever(pid.parse().unwrap_or(0))),
         _ => {
             eprintln!("subject MODE: see the source");
             exit(2)
@@ -60,6 +62,33 @@ fn cycle(pid: i32, name: MappingName) -> Result<String, Error> {
     let differences = before.differences(&victim.snapshot()?);
     victim.release()?;
     Ok(format!("{answer}, risks {risks:?}, differences {differences:?}"))
+}
+
+/// Gives a pipe's end and takes it back: what is written into the other end arrives.
+fn give_and_take(pid: i32) -> Result<String, Error> {
+    let failed = |source| Error::Kernel { action: "use a pipe", pid, source };
+    let (reader, mut writer) = std::io::pipe().map_err(failed)?;
+    let mut infected = Target::open(pid)?.seize()?.infect(&parasite::BLOB)?;
+    let number = infected.give_descriptor(parasite::RECEIVE_DESCRIPTOR, reader, true)?;
+    let target = infected.cure()?.release()?;
+    let mut taken = std::fs::File::from(target.take_descriptor(number)?);
+    writer.write_all(b"the same").map_err(failed)?;
+    drop(writer);
+    let mut arrived = String::new();
+    taken.read_to_string(&mut arrived).map_err(failed)?;
+    Ok(arrived)
+}
+
+/// Gives one descriptor, says so before it does, and stays until it is killed.
+fn give_for_ever(pid: i32) -> Result<String, Error> {
+    let failed = |source| Error::Kernel { action: "open /dev/null", pid, source };
+    let null = std::fs::File::open("/dev/null").map_err(failed)?;
+    let mut infected = Target::open(pid)?.seize()?.infect(&parasite::BLOB)?;
+    println!("ready");
+    infected.give_descriptor(parasite::RECEIVE_DESCRIPTOR, &null, true)?;
+    loop {
+        std::thread::park();
+    }
 }
 
 /// One line: what it was for a program, and for people behind it.
@@ -94,11 +123,21 @@ fn at<T>(value: T) -> i64 {
     i64::try_from((&raw mut *Box::leak(Box::new(value))).expose_provenance()).unwrap_or(0)
 }
 
-/// A seccomp filter that allows everything.
+/// A seccomp filter that kills for the system calls that receiving a descriptor takes.
 fn filter() {
-    // BPF_RET | BPF_K with SECCOMP_RET_ALLOW.
-    let program = at([libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 }]);
-    let program = at([1_u64, program.unsigned_abs()]);
+    let instruction = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let number_of = |call: i64| u32::try_from(call).unwrap_or(0);
+    let program = at([
+        // BPF_LD | BPF_W | BPF_ABS: the number of the call.
+        instruction(0x20, 0, 0, 0),
+        // BPF_JMP | BPF_JEQ | BPF_K: to the last instruction, or to the next.
+        instruction(0x15, 2, 0, number_of(libc::SYS_socketpair)),
+        instruction(0x15, 1, 0, number_of(libc::SYS_recvmsg)),
+        // BPF_RET | BPF_K: SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS.
+        instruction(0x06, 0, 0, 0x7fff_0000),
+        instruction(0x06, 0, 0, 0x8000_0000),
+    ]);
+    let program = at([5_u64, program.unsigned_abs()]);
     kernel(libc::SYS_prctl, [number(libc::PR_SET_NO_NEW_PRIVS), 1, 0, 0, 0]);
     let set = kernel(libc::SYS_prctl, [number(libc::PR_SET_SECCOMP), 2, program, 0, 0]);
     assert_eq!(set, 0, "a filter is set");

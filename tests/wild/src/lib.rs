@@ -33,6 +33,8 @@ pie_blob::pie_blob! {
         fn calls_nothing() -> u64;
         /// Ends the whole process.
         fn exit(code: c_int) -> !;
+        /// Closes a descriptor.
+        fn close(number: c_int) -> c_int;
         /// Sleeps, with its signals blocked as they are.
         fn sleeps(milliseconds: u64) -> c_int;
         /// Weighs each argument by its place.
@@ -132,6 +134,13 @@ pub extern "C" fn exit(code: c_int) -> ! {
         // SAFETY: takes a number and does not come back.
         let _ = unsafe { syscall1(Sysno::exit_group, pie_blob_std::sys::sign_extended(code)) };
     }
+}
+
+/// Closes a descriptor.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn close(number: c_int) -> c_int {
+    // SAFETY: takes a number.
+    pie_blob_std::sys::number(unsafe { syscall1(Sysno::close, pie_blob_std::sys::sign_extended(number)) })
 }
 
 /// Sleeps, with its signals blocked as they are.
