@@ -100,7 +100,9 @@ impl Programs {
         everyone(&folder);
         for program in programs.iter().map(Path::new) {
             let to = folder.join(program.file_name().unwrap_or_default());
-            std::fs::copy(program, &to).expect("a copy");
+            // By another process: a child that this one starts meanwhile would have the copy open for writing for a moment,
+            // and it could not be executed.
+            said(Command::new("cp").arg(program).arg(&to));
             everyone(&to);
         }
         Self(folder)
