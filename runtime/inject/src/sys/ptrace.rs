@@ -15,6 +15,8 @@ pub(crate) enum RegisterSet {
     General = 1,
     /// `NT_X86_XSTATE`: everything that XSAVE keeps.
     ExtendedState = 0x202,
+    /// `NT_X86_SHSTK`: where the user shadow stack ends.
+    ShadowStack = 0x204,
 }
 
 /// How a stopped thread goes on.
