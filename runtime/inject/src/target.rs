@@ -10,6 +10,7 @@ use crate::proc::{self, Area, Status, StatusFile};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::x86_64::gadget::{self, Gadgets};
+use crate::x86_64::xstate;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
@@ -119,6 +120,7 @@ impl Target {
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let areas = proc::areas(pid)?;
+        xstate::has_shadow_stacks();
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
