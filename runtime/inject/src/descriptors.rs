@@ -87,9 +87,16 @@ impl Infected {
     /// `receiver` is the blob's export that receives it: the parasite's `RECEIVE_DESCRIPTOR`, or one of a blob's own, see
     /// [`pie_blob_std::descriptors`].
     ///
-    /// ```ignore
+    /// ```no_run
+    /// use pie_blob_inject::Victim;
+    /// use pie_blob_parasite::parasite;
+    ///
     /// let log = std::fs::File::create("victim.log")?;
+    /// let mut infected = Victim::seize(4711)?.infect(&parasite::BLOB)?;
     /// let number = infected.give_descriptor(parasite::RECEIVE_DESCRIPTOR, &log, true)?;
+    /// infected.cure()?.release()?;
+    /// println!("its descriptor {number} is victim.log");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::proc::{self, Area, Status, StatusFile};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::x86_64::gadget::{self, Gadgets};
+use crate::x86_64::xstate;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
@@ -124,6 +125,7 @@ impl Target {
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let areas = proc::areas(living)?;
+        xstate::has_shadow_stacks();
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,

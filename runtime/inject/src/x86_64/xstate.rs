@@ -76,17 +76,21 @@ impl ExtendedState {
     }
 }
 
-/// The shadow stack's pointer; `None` for a thread that has none.
-fn shadow_stack(tid: i32) -> io::Result<Option<[u8; 8]>> {
-    /// Asked once: most machines' kernels have none to offer, and then no thread need be asked.
+/// Whether the kernel has shadow stacks for users at all. Asked once, and before a victim is stopped: the file takes a while to
+/// be written.
+pub(crate) fn has_shadow_stacks() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
-    let known = || {
+    *KNOWN.get_or_init(|| {
         // Every processor has the same flags, and the first one's are at the beginning.
         let mut text = [0; 8192];
         let read = std::fs::File::open("/proc/cpuinfo").and_then(|mut file| file.read(&mut text));
         text.get(..read.unwrap_or(0)).is_some_and(|text| text.windows(10).any(|flag| flag == b"user_shstk"))
-    };
-    if !*KNOWN.get_or_init(known) {
+    })
+}
+
+/// The shadow stack's pointer; `None` for a thread that has none.
+fn shadow_stack(tid: i32) -> io::Result<Option<[u8; 8]>> {
+    if !has_shadow_stacks() {
         return Ok(None);
     }
     let mut pointer = [0; 8];
