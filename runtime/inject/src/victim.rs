@@ -280,7 +280,10 @@ impl Victim {
     fn seizure_refused(&self, source: std::io::Error) -> Error {
         let pid = self.pid;
         match self.status_file.read(pid) {
-            Ok(status) if status.tracer != 0 => Error::AlreadyTraced { pid, tracer: status.tracer },
+            // Its first thread may be this one's already.
+            Ok(status) if status.tracer != 0 && status.tracer != sys::gettid() => {
+                Error::AlreadyTraced { pid, tracer: status.tracer }
+            }
             Err(error) => error,
             _ => policy::not_permitted(pid, "trace it", source),
         }
@@ -479,6 +482,8 @@ impl Victim {
     fn detach(&self, tid: i32) -> std::io::Result<()> {
         match ptrace::detach(tid) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                // Where this fails it has ended.
+                let _ = ptrace::interrupt(tid);
                 match self.wait_for_stop(tid, &mut Vec::new()) {
                     Ok(Halt::Stopped | Halt::JobStopped) => ptrace::detach(tid),
                     _ => Err(error),
