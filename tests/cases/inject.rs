@@ -5,8 +5,14 @@
 
 #[path = "inject/blobs.rs"]
 mod blobs;
+#[path = "inject/descriptors.rs"]
+mod descriptors;
 #[path = "inject/held.rs"]
 mod held;
+#[path = "inject/lines.rs"]
+mod lines;
+#[path = "inject/policy.rs"]
+mod policy;
 #[path = "inject/refused.rs"]
 mod refused;
 #[path = "inject/sequence.rs"]

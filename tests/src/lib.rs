@@ -6,4 +6,5 @@ pub mod raw;
 #[path = "../../runtime/inject/examples/spy/registers.rs"]
 pub mod registers;
 pub mod sequence;
+pub mod subject;
 pub mod victim;

@@ -28,6 +28,7 @@ pub(crate) enum Task {
     Inspect(Inspect),
     Flatten(Flatten),
     Header(Header),
+    Lines(Lines),
     /// Write the completions of a shell to standard output
     Completions {
         /// The shell
@@ -86,6 +87,20 @@ pub(crate) struct Header {
     /// What every name in the header begins with; by default made from the object's file name
     #[arg(long, value_parser = identifier)]
     pub(crate) name: Option<String>,
+}
+
+/// Say where in the source an offset of the image is
+///
+/// For an offset that a program has reported of its blob: what went wrong there, in which function, file and line. The object
+/// must be the one that the program was built with, and have its debugging information. Functions that were inlined come
+/// first, behind each the one that it was inlined into.
+#[derive(Args)]
+pub(crate) struct Lines {
+    #[command(flatten)]
+    pub(crate) object: Object,
+    /// Offsets in the image, in decimal or as 0x...
+    #[arg(value_name = "OFFSET", required = true, value_parser = address)]
+    pub(crate) offsets: Vec<u64>,
 }
 
 /// An object, and how it is read.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pie_blob_image::{BaseError, Faults};
+use pie_blob_image::{BaseError, Faults, LinesError};
 
 use crate::plain::plain;
 
@@ -18,6 +18,10 @@ pub(crate) enum Error {
     Base { path: PathBuf, source: BaseError },
     /// The image has what the header cannot say, each by name.
     Header { path: PathBuf, reasons: Vec<String> },
+    /// The object has no source lines.
+    Lines { path: PathBuf, source: LinesError },
+    /// An offset lies outside of the image.
+    Outside { path: PathBuf, offset: u64, size: u64 },
     /// There is no manual page of it.
     NoSubcommand { name: String },
     /// The output could not be written.
@@ -55,6 +59,11 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Base { path, source } => line(f, &path.display().to_string(), source),
+            Self::Lines { path, source } => line(f, &path.display().to_string(), source),
+            Self::Outside { path, offset, size } => {
+                let what = format!("offset {offset:#x} lies outside of the image, which has {size:#x} bytes");
+                line(f, &path.display().to_string(), &what)
+            }
             Self::Header { path, reasons } => {
                 for (number, reason) in reasons.iter().enumerate() {
                     f.write_str(if number == 0 { "" } else { "\n" })?;

@@ -10,6 +10,7 @@ mod flatten;
 mod header;
 mod inspect;
 mod json;
+mod lines;
 mod object;
 mod output;
 mod paint;
@@ -45,6 +46,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Inspect(inspect) => inspect::run(&inspect),
         Task::Flatten(flatten) => flatten::run(&flatten),
         Task::Header(header) => header::run(&header),
+        Task::Lines(lines) => lines::run(&lines),
         Task::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), arguments::NAME, &mut script);

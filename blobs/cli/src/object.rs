@@ -7,7 +7,17 @@ use crate::error::Error;
 
 /// The image of the object, or everything that is wrong with it.
 pub(crate) fn image(object: &Object) -> Result<Image, Error> {
+    parsed(object, &bytes(object)?)
+}
+
+/// The object as it is in its file.
+pub(crate) fn bytes(object: &Object) -> Result<Vec<u8>, Error> {
     let path = &object.path;
-    let data = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    Image::parse(&data, &object.limits()).map_err(|faults| Error::Object { path: path.clone(), faults })
+    std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })
+}
+
+/// The image of an object that has been read, or everything that is wrong with it.
+pub(crate) fn parsed(object: &Object, data: &[u8]) -> Result<Image, Error> {
+    let path = &object.path;
+    Image::parse(data, &object.limits()).map_err(|faults| Error::Object { path: path.clone(), faults })
 }

@@ -8,17 +8,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gimli::{
-    Abbreviations, AttributeValue, DwAt, DwTag, EndianSlice, Reader as _, RunTimeEndian, Section as _,
-    UnitOffset, UnitSectionOffset, constants,
+    Abbreviations, AttributeValue, DwAt, DwTag, EndianSlice, Reader as _, Section as _, UnitOffset,
+    UnitSectionOffset, constants,
 };
-use object::read::elf::{FileHeader, SectionHeader as _};
-use object::{Endianness, elf};
 
 use crate::description::{Described, Description, Parameter, Value};
-use crate::read::{identify, text};
+use crate::dwarf::{Bytes, Debugging};
+use crate::read::text;
 use crate::{Symbol, SymbolKind};
 
-type Bytes<'data> = EndianSlice<'data, RunTimeEndian>;
 pub(crate) type Entry<'a, 'data> = gimli::DebuggingInformationEntry<'a, 'a, Bytes<'data>>;
 
 /// How many entries are looked at: beyond, symbols stay without a description.
@@ -72,37 +70,7 @@ pub(crate) struct Place {
 
 impl<'data> Information<'data> {
     fn read(object: &'data [u8]) -> Option<Self> {
-        let architecture = identify(object).ok()?;
-        let orders = if architecture.little_endian() {
-            (Endianness::Little, RunTimeEndian::Little)
-        } else {
-            (Endianness::Big, RunTimeEndian::Big)
-        };
-        match architecture.pointer_width() {
-            8 => Self::read_class::<elf::FileHeader64<Endianness>>(object, orders),
-            _ => Self::read_class::<elf::FileHeader32<Endianness>>(object, orders),
-        }
-    }
-
-    fn read_class<Elf: FileHeader<Endian = Endianness>>(
-        object: &'data [u8],
-        (order, endian): (Endianness, RunTimeEndian),
-    ) -> Option<Self> {
-        let header = Elf::parse(object).ok()?;
-        // In a relocatable object every address and every name is still to be relocated.
-        if header.e_type(order) == elf::ET_REL {
-            return None;
-        }
-        let sections = header.sections(order, object).ok()?;
-        let section = |id: gimli::SectionId| {
-            let Some((_, section)) = sections.section_by_name(order, id.name().as_bytes()) else {
-                return Some(EndianSlice::new(&[], endian));
-            };
-            let compressed = section.sh_flags(order).0 & elf::SHF_COMPRESSED.0 != 0;
-            let data = section.data(order, object).ok().filter(|_| !compressed)?;
-            Some(EndianSlice::new(data, endian))
-        };
-        let dwarf = gimli::Dwarf::load(|id| section(id).ok_or(())).ok()?;
+        let Debugging { dwarf, .. } = Debugging::read(object).ok()?;
         let mut headers = Vec::new();
         let mut units = dwarf.units();
         while let Ok(Some(header)) = units.next() {

@@ -35,6 +35,7 @@
 //! | `relocatable` | relocatable objects: sections to segments, relocations to bytes and to what is left for the loader |
 //! | `narrow` | words that are narrower than an address: at which bases they hold their values |
 //! | `describe`, `types` | debugging information to signatures: what an object says of its own functions |
+//! | `lines` (feature) | debugging information to source lines: where in the source an offset of the image is |
 //! | `architecture` | the table of what differs between instruction sets |
 #![forbid(unsafe_code)]
 
@@ -42,12 +43,15 @@ mod architecture;
 mod describe;
 mod description;
 mod dump;
+mod dwarf;
 mod dynamic;
 mod fault;
 mod faults;
 mod id;
 mod image;
 mod layout;
+#[cfg(feature = "lines")]
+mod lines;
 mod narrow;
 mod nearest;
 mod parse;
@@ -67,6 +71,8 @@ pub use faults::Faults;
 pub use image::{
     BaseError, Binding, Dropped, DroppedReason, Image, Import, Permissions, Segment, Symbol, SymbolKind,
 };
+#[cfg(feature = "lines")]
+pub use lines::{Line, Lines, LinesError};
 pub use narrow::{Abs32, Narrow};
 pub use nearest::nearest;
 pub use parse::Limits;

@@ -17,10 +17,12 @@
 //! | [`dump_flags`] | [`Flags`] of `prctl(2)` |
 //! | [`dump_credentials`] | [`Credentials`]: user and group ids, capability sets, securebits |
 //! | [`dump_groups`] | the supplementary groups |
+//! | [`receive_descriptor`] | the number of a descriptor that the host gives |
 //! | [`copy_memory`] | a copy of any range of its memory, holes found, not stumbled into |
 #![no_std]
 
 pub mod credentials;
+pub mod descriptors;
 pub mod flags;
 pub mod memory;
 pub mod misc;
@@ -28,6 +30,7 @@ pub mod signals;
 pub mod timers;
 
 pub use credentials::{Credentials, dump_credentials, dump_groups};
+pub use descriptors::receive_descriptor;
 pub use flags::{Flags, dump_flags};
 pub use memory::copy_memory;
 pub use misc::{Misc, dump_misc, ping};
@@ -60,6 +63,8 @@ pie_blob::pie_blob! {
         fn dump_credentials(out: *mut crate::Credentials) -> core::ffi::c_int;
         /// Writes at most `capacity` group ids and returns how many there are.
         fn dump_groups(out: *mut u32, capacity: usize) -> core::ffi::c_int;
+        /// Receives a descriptor: what `Infected::give_descriptor` calls.
+        fn receive_descriptor(end: *mut core::ffi::c_int, close_on_exec: core::ffi::c_int, microseconds: u64) -> core::ffi::c_int;
         /// Copies `len` bytes from an address of the process; returns how many were readable.
         fn copy_memory(out: *mut u8, from: pie_blob::Remote<u8>, len: usize) -> isize;
     }

@@ -23,6 +23,7 @@
 //! |---|---|
 //! | ask the kernel | [`sys`], or the `syscalls` crate that it re-exports |
 //! | print | [`log`] |
+//! | take a descriptor that a host gives | [`descriptors`] |
 //! | know what a host must do to run a call | [`abi`] and `head.S` |
 //!
 //! The feature `call` (default) links `head.S`: exports are called one by one. The feature `enter` links
@@ -30,6 +31,7 @@
 #![no_std]
 
 pub mod abi;
+pub mod descriptors;
 mod entry;
 pub mod log;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pie_blob::LoadError;
 
-use crate::CrashRisk;
+use crate::{CrashRisk, Rule};
 
 /// Why an injection did not happen or did not end well. Whatever it says, the victim was left as it was, as far as
 /// it still lives and unless the variant says otherwise.
@@ -20,12 +20,14 @@ pub enum Error {
         pid: i32,
     },
     /// The kernel's ptrace rules do not let this process at the other.
-    #[error("process {pid}: not permitted to {action}: run as the same user, or with CAP_SYS_PTRACE")]
+    #[error("process {pid}: not permitted to {action}: {rule}")]
     NotPermitted {
         /// The process asked for.
         pid: i32,
         /// What was refused.
         action: &'static str,
+        /// By which rule.
+        rule: Rule,
         /// The kernel's answer.
         #[source]
         source: io::Error,
@@ -68,6 +70,19 @@ pub enum Error {
         /// The process asked for.
         pid: i32,
     },
+    /// One of its threads waits in `vfork`, where nothing but a kill reaches it.
+    #[error(
+        "process {pid}: thread {tid} waits in vfork for {}: wait until that has executed a program or ended",
+        Child(*.child)
+    )]
+    WaitsInVfork {
+        /// The process asked for.
+        pid: i32,
+        /// The thread.
+        tid: i32,
+        /// For whom, where the kernel says so (`CONFIG_PROC_CHILDREN`, `CONFIG_KCMP`).
+        child: Option<i32>,
+    },
     /// It runs in the memory of its parent, as after `vfork` and before `execve`: what is done to one is done to both.
     #[error(
         "process {pid}: runs in the memory of process {parent} (vfork): wait until it has executed a program"
@@ -87,10 +102,14 @@ pub enum Error {
         waited: Duration,
     },
     /// A seccomp filter could kill it for the system calls of an injection, and the filter could not be suspended.
-    #[error("process {pid}: has a seccomp filter, and suspending it takes CAP_SYS_ADMIN")]
+    #[error("process {pid}: has a seccomp filter (mode {mode}), and {reason}")]
     Seccomp {
         /// The process asked for.
         pid: i32,
+        /// 1: strict, 2: a filter program (`Seccomp` in `/proc/PID/status`).
+        mode: u32,
+        /// What stands in the way.
+        reason: &'static str,
     },
     /// It cannot be injected so that it survives the death of this process, and that was required.
     #[error("process {pid}: not crash-safe: {}", Listed(.risks))]
@@ -167,6 +186,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It has no descriptor of this number.
+    #[error("process {pid}: has no descriptor {descriptor}")]
+    NoSuchDescriptor {
+        /// The process asked.
+        pid: i32,
+        /// The number asked for.
+        descriptor: i32,
+    },
     /// The address space has no hole that the blob fits into.
     #[error("process {pid}: no room for {size} bytes in its address space")]
     NoRoom {
@@ -211,7 +238,11 @@ pub enum Error {
         room: u64,
     },
     /// The blob's code raised a signal that ends programs: a wrong address, an illegal instruction, a division by zero.
-    #[error("blob {blob}: {} at {}, address {address:#x}", SignalName(*.signal), At(*.offset, .symbol))]
+    #[error(
+        "blob {blob}: {} at {}, address {address:#x}",
+        SignalName(*.signal),
+        Fell(*.offset, *.called_from, .symbol)
+    )]
     Fault {
         /// The blob's name.
         blob: &'static str,
@@ -219,7 +250,10 @@ pub enum Error {
         signal: i32,
         /// Where the code stood, from the start of the image; `None` when it was outside of it.
         offset: Option<u64>,
-        /// The export that covers it, and how far into it.
+        /// Where it was called from when it was outside of the blob, as through a null pointer: the last byte of the call.
+        /// Taken from the word that the stack pointer leads to, if that is an address in the blob's code.
+        called_from: Option<u64>,
+        /// The export that covers the offset, or else the call, and how far into it.
         symbol: Option<(String, u64)>,
         /// The address that was touched (`si_addr`).
         address: u64,
@@ -258,6 +292,18 @@ pub enum Error {
     },
 }
 
+/// The child that a thread waits for.
+struct Child(Option<i32>);
+
+impl fmt::Display for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(child) => write!(f, "process {child}"),
+            None => f.write_str("its child"),
+        }
+    }
+}
+
 /// A list, its items separated by semicolons.
 struct Listed<'a, T>(&'a [T]);
 
@@ -286,6 +332,19 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// Where a fault happened, and where that was called from.
+struct Fell<'a>(Option<u64>, Option<u64>, &'a Option<(String, u64)>);
+
+impl fmt::Display for Fell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        At(self.0, self.2).fmt(f)?;
+        match (self.0, self.1) {
+            (None, Some(_)) => write!(f, ", called from {}", At(self.1, self.2)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The signals that code raises by itself, by name.
 struct SignalName(i32);
 
@@ -304,6 +363,17 @@ impl fmt::Display for SignalName {
 }
 
 impl Error {
+    /// The place in the blob that the error names, from the start of the image: where the code stood, or else where it was
+    /// called from. `None` for errors that are not about such a place; a panic names its source line itself.
+    #[must_use]
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Fault { offset, called_from, .. } => offset.or(*called_from),
+            Self::Deadline { offset, .. } => *offset,
+            _ => None,
+        }
+    }
+
     /// Puts a failed request of the host's into words: a thread that is no longer there has died.
     pub(crate) fn kernel(action: &'static str, pid: i32) -> impl FnOnce(io::Error) -> Error {
         move |source| match source.raw_os_error() {

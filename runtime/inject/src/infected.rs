@@ -3,6 +3,7 @@
 mod threads;
 
 use std::io;
+use std::ops::Range;
 
 use pie_blob::{Blob, Loadable, Offset};
 use pie_blob_std::abi::{self, PanicNote};
@@ -13,6 +14,7 @@ use crate::borrowed::{Borrowed, Entry, Spot, Stopped};
 use crate::sys::memory;
 use crate::target::{MappingName, Prepared, Target};
 use crate::victim::Victim;
+use crate::x86_64::code;
 use crate::x86_64::registers::{Registers, SystemCall};
 use crate::{CrashRisk, Error};
 
@@ -123,6 +125,15 @@ impl Infected {
         let address = session.address(export)?;
         let pid = session.victim.pid;
         session.target.memory.write(address, value.as_bytes()).map_err(Error::kernel("write a static", pid))
+    }
+
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.session.as_ref().map(|session| &session.target)
+    }
+
+    /// Where the arguments of calls go.
+    pub(crate) fn room(&self) -> Option<Range<u64>> {
+        self.session.as_ref().map(|session| session.prepared.arguments.clone())
     }
 
     /// Where the blob lies in the victim.
@@ -283,12 +294,18 @@ impl Session {
         match stopped {
             Stopped::Done(registers) => self.ended(&registers),
             Stopped::Overdue(registers) => {
-                let (offset, symbol) = self.place(registers.rip);
+                // In a system call it stands behind the instruction, which is two bytes long.
+                let behind = if registers.in_system_call() { 2 } else { 0 };
+                let (offset, symbol) = self.place(registers.rip.wrapping_sub(behind));
                 Err(Error::Deadline { blob, waited: deadline, offset, symbol })
             }
             Stopped::Fault { signal, address, registers } => {
-                let (offset, symbol) = self.place(registers.rip);
-                Err(Error::Fault { blob, signal, offset, symbol, address })
+                let (offset, mut symbol) = self.place(registers.rip);
+                let mut called_from = None;
+                if offset.is_none() {
+                    (called_from, symbol) = self.caller(&registers);
+                }
+                Err(Error::Fault { blob, signal, offset, called_from, symbol, address })
             }
         }
     }
@@ -330,6 +347,18 @@ impl Session {
         let offset = address.checked_sub(self.prepared.base).filter(|offset| *offset < self.blob.size());
         let symbol = offset.and_then(|offset| self.blob.symbolise(offset));
         (offset, symbol.map(|(export, within)| (export.name.to_owned(), within)))
+    }
+
+    /// What has called where the registers are now, if a return address into the blob's code is on top of the stack.
+    fn caller(&self, registers: &Registers) -> (Option<u64>, Option<(String, u64)>) {
+        let mut word = [0; 8];
+        if memory::read(self.victim.pid, &mut [(registers.rsp, &mut word)]).is_err() {
+            return (None, None);
+        }
+        let back = u64::from_le_bytes(word);
+        let offset = back.checked_sub(self.prepared.base).and_then(|offset| usize::try_from(offset).ok());
+        let before = offset.and_then(|offset| self.blob.bytes().get(..offset));
+        if before.is_some_and(code::ends_with_call) { self.place(back.wrapping_sub(1)) } else { (None, None) }
     }
 
     fn cure(&mut self) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::sys;
+use crate::{policy, sys};
 
 /// One line of `/proc/PID/maps`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,10 @@ impl StatusFile {
     pub(crate) fn open(pid: i32) -> Result<Self, Error> {
         let path = format!("/proc/{pid}/status");
         sys::count();
-        let file = File::open(&path).map_err(|source| failed(&path, pid, source))?;
+        let file = File::open(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => policy::not_shown(pid, source),
+            _ => failed(&path, pid, source),
+        })?;
         Ok(Self { path, file })
     }
 
@@ -234,7 +237,7 @@ fn read(path: &str, pid: i32) -> Result<Vec<u8>, Error> {
 fn failed(path: &str, pid: i32, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ESRCH) => Error::NoSuchProcess { pid },
-        Some(libc::EACCES | libc::EPERM) => Error::NotPermitted { pid, action: "read /proc", source },
+        Some(libc::EACCES | libc::EPERM) => policy::not_permitted(pid, "read /proc", source),
         _ => Error::Proc { path: path.to_owned(), source },
     }
 }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
 
+use crate::policy::{self, Vfork};
 use crate::proc::{self, Area, Status, StatusFile};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::x86_64::gadget::{self, Gadgets};
+use crate::x86_64::xstate;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
@@ -95,8 +97,9 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// Typed by what stands in the way: no such process, not permitted, already traced, zombie, kernel thread, this
-    /// process itself, uninterruptible sleep, in the memory of its parent, no system call instruction anywhere.
+    /// Typed by what stands in the way: no such process, not permitted (with the rule), already traced, zombie, kernel thread,
+    /// this process itself, uninterruptible sleep, waiting in `vfork`, in the memory of its parent, a seccomp filter that this
+    /// process cannot put to sleep, no system call instruction anywhere.
     pub fn open(pid: i32) -> Result<Self, Error> {
         if pid <= 0 {
             return Err(Error::NoSuchProcess { pid });
@@ -104,19 +107,25 @@ impl Target {
         let status_file = StatusFile::open(pid)?;
         let begin = Instant::now();
         let mut status = status_file.read(pid)?;
-        while status.state == b'D' && begin.elapsed() < SETTLED_WITHIN {
+        let mut vfork = waiting(&status)?;
+        while (status.state == b'D' || vfork.is_some()) && begin.elapsed() < SETTLED_WITHIN {
             std::thread::sleep(Duration::from_micros(100));
             status = status_file.read(pid)?;
+            vfork = waiting(&status)?;
         }
         let pid = status.process;
+        if let Some(Vfork { tid, child }) = vfork {
+            return Err(Error::WaitsInVfork { pid, tid, child });
+        }
         Self::admit(pid, &status)?;
         let living = living_thread(pid, &status)?;
         proc::wait_until_loaded(living, status.parent, SETTLED_WITHIN)?;
         let memory = Memory::open(living).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
-            _ => Error::NotPermitted { pid, action: "open its memory", source },
+            _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let areas = proc::areas(living)?;
+        xstate::has_shadow_stacks();
         let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
@@ -153,7 +162,7 @@ impl Target {
             // The first thread may have ended before the others.
             b'Z' | b'X' if status.threads <= 1 => Err(Error::Zombie { pid }),
             b'D' => Err(Error::Uninterruptible { pid }),
-            _ => Ok(()),
+            _ => policy::check_seccomp(pid, status.seccomp),
         }
     }
 
@@ -281,6 +290,15 @@ fn living_thread(pid: i32, status: &Status) -> Result<i32, Error> {
         status.is_ok_and(|status| !matches!(status.state, b'Z' | b'X'))
     };
     proc::threads(pid)?.into_iter().find(lives).ok_or(Error::Zombie { pid })
+}
+
+/// The thread that waits in `vfork`, if there is one; looked for where it can be.
+fn waiting(status: &Status) -> Result<Option<Vfork>, Error> {
+    if status.memory && (status.state == b'D' || status.threads > 1) {
+        policy::waiting_in_vfork(status.process, status.threads)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Whether a blob has what running in a victim takes.

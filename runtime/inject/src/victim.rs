@@ -12,7 +12,7 @@ use crate::proc::{self, Status, StatusFile};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
 use crate::target::{Options, Target};
-use crate::{CrashRisk, Error, sys};
+use crate::{CrashRisk, Error, policy, sys};
 
 /// A process with every thread stopped, traced by the calling thread.
 ///
@@ -280,9 +280,12 @@ impl Victim {
     fn seizure_refused(&self, source: std::io::Error) -> Error {
         let pid = self.pid;
         match self.status_file.read(pid) {
-            Ok(status) if status.tracer != 0 => Error::AlreadyTraced { pid, tracer: status.tracer },
+            // Its first thread may be this one's already.
+            Ok(status) if status.tracer != 0 && status.tracer != sys::gettid() => {
+                Error::AlreadyTraced { pid, tracer: status.tracer }
+            }
             Err(error) => error,
-            _ => Error::NotPermitted { pid, action: "trace it", source },
+            _ => policy::not_permitted(pid, "trace it", source),
         }
     }
 
@@ -347,7 +350,8 @@ impl Victim {
     /// Finds out what would keep it from surviving this process.
     fn assess(&mut self) -> Result<(), Error> {
         if self.status.seccomp != 0 && !self.suspends_filters {
-            return Err(Error::Seccomp { pid: self.pid });
+            let (mode, reason) = (self.status.seccomp, policy::NOT_IN_THIS_KERNEL);
+            return Err(Error::Seccomp { pid: self.pid, mode, reason });
         }
         if let Some(target) = &self.target {
             self.risks = target.risks(&self.status);
@@ -478,6 +482,8 @@ impl Victim {
     fn detach(&self, tid: i32) -> std::io::Result<()> {
         match ptrace::detach(tid) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                // Where this fails it has ended.
+                let _ = ptrace::interrupt(tid);
                 match self.wait_for_stop(tid, &mut Vec::new()) {
                     Ok(Halt::Stopped | Halt::JobStopped) => ptrace::detach(tid),
                     _ => Err(error),

@@ -29,8 +29,12 @@ pie_blob::pie_blob! {
         fn endless() -> u64;
         /// Jumps to where no code is.
         fn nowhere() -> u64;
+        /// Calls through a pointer that leads nowhere.
+        fn calls_nothing() -> u64;
         /// Ends the whole process.
         fn exit(code: c_int) -> !;
+        /// Closes a descriptor.
+        fn close(number: c_int) -> c_int;
         /// Sleeps, with its signals blocked as they are.
         fn sleeps(milliseconds: u64) -> c_int;
         /// Waits where no signal is heard.
@@ -50,6 +54,10 @@ pie_blob::pie_blob! {
     }
 }
 
+/// The object that the blob was made of: it has the debugging information.
+#[cfg(feature = "embed")]
+pub static OBJECT: &[u8] = include_bytes!(env!("PIE_BLOB_wild"));
+
 /// A word to read and write.
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 static mut WORD: u64 = 0x1122_3344_5566_7788;
@@ -58,14 +66,14 @@ static mut WORD: u64 = 0x1122_3344_5566_7788;
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 pub extern "C" fn read_nothing() -> u64 {
     // SAFETY: there is none, on purpose: the host says so and the victim goes on.
-    unsafe { core::ptr::without_provenance::<u64>(black_box(0x10)).read_volatile() }
+    unsafe { core::ptr::without_provenance::<u64>(black_box(0x10)).read_volatile() } // line: read_nothing
 }
 
 /// Runs an instruction that no processor has.
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 pub extern "C" fn illegal() -> ! {
     // SAFETY: raises SIGILL and does nothing else.
-    unsafe { core::arch::asm!("ud2", options(noreturn)) }
+    unsafe { core::arch::asm!("ud2", options(noreturn)) } // line: illegal
 }
 
 /// Divides by zero, as the processor sees it.
@@ -74,6 +82,7 @@ pub extern "C" fn divide() -> u64 {
     let quotient: u64;
     // SAFETY: raises SIGFPE; every register that it could change is named.
     unsafe {
+        // line: divide
         core::arch::asm!("div {zero}", zero = in(reg) 0_u64, inout("rax") 1_u64 => quotient, inout("rdx") 0_u64 => _);
     }
     quotient
@@ -83,14 +92,14 @@ pub extern "C" fn divide() -> u64 {
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 #[allow(unconditional_recursion, reason = "that is what it is for")]
 pub extern "C" fn overflow(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
+    let frame = black_box([depth; 64]); // line: overflow
     overflow(depth + 1) + frame[usize::try_from(depth).unwrap_or(0) % 64]
 }
 
 /// Panics with a message.
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 pub extern "C" fn panics(number: c_int) -> c_int {
-    panic!("number {number} is not to my taste")
+    panic!("number {number} is not to my taste") // line: panics
 }
 
 /// Never returns.
@@ -98,7 +107,8 @@ pub extern "C" fn panics(number: c_int) -> c_int {
 pub extern "C" fn endless() -> u64 {
     let mut turns = 0_u64;
     loop {
-        turns = black_box(turns.wrapping_add(1));
+        turns = black_box(turns.wrapping_add(1)); // line: endless
+        // line: endless
         if turns == u64::MAX {
             return turns;
         }
@@ -112,6 +122,15 @@ pub extern "C" fn nowhere() -> u64 {
     unsafe { core::arch::asm!("jmp {nowhere}", nowhere = in(reg) 0x20_u64, options(noreturn)) }
 }
 
+/// Calls through a pointer that leads nowhere.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn calls_nothing() -> u64 {
+    let nothing = black_box(0x30_usize);
+    // SAFETY: there is none, on purpose; an address is what a function pointer is.
+    let function = unsafe { core::mem::transmute::<usize, extern "C" fn() -> u64>(nothing) };
+    function() + 1 // line: calls_nothing
+}
+
 /// Ends the whole process.
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 pub extern "C" fn exit(code: c_int) -> ! {
@@ -121,12 +140,19 @@ pub extern "C" fn exit(code: c_int) -> ! {
     }
 }
 
+/// Closes a descriptor.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn close(number: c_int) -> c_int {
+    // SAFETY: takes a number.
+    pie_blob_std::sys::number(unsafe { syscall1(Sysno::close, pie_blob_std::sys::sign_extended(number)) })
+}
+
 /// Sleeps, with its signals blocked as they are.
 #[cfg_attr(pie_blob, unsafe(no_mangle))]
 pub extern "C" fn sleeps(milliseconds: u64) -> c_int {
     let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
     // SAFETY: reads one timespec; the restart block is the caller's own.
-    let slept = unsafe { syscall4(Sysno::clock_nanosleep, 1, 0, (&raw const time).addr(), 0) };
+    let slept = unsafe { syscall4(Sysno::clock_nanosleep, 1, 0, (&raw const time).addr(), 0) }; // line: sleeps
     pie_blob_std::sys::number(slept)
 }
 

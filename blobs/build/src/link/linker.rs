@@ -52,6 +52,12 @@ impl Linker {
         if self.is_lld {
             // All that is wrong, not the first twenty.
             command.arg("--error-limit=0");
+            // Debugging information of what was left out is about no address, where it would else be about the first
+            // ones of the image. (Not in `.debug_ranges` and `.debug_loc`, where this value has a meaning.)
+            for section in ["info", "line", "aranges", "addr", "rnglists", "loclists"] {
+                let nowhere = format!("dead-reloc-in-nonalloc=.debug_{section}=0xffffffffffffffff");
+                command.args(["-z", &nowhere]);
+            }
         }
         command
     }

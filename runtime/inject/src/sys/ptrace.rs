@@ -15,6 +15,8 @@ pub(crate) enum RegisterSet {
     General = 1,
     /// `NT_X86_XSTATE`: everything that XSAVE keeps.
     ExtendedState = 0x202,
+    /// `NT_X86_SHSTK`: where the user shadow stack ends.
+    ShadowStack = 0x204,
 }
 
 /// How a stopped thread goes on.
@@ -39,6 +41,21 @@ pub(crate) const TRACESYSGOOD: i32 = libc::PTRACE_O_TRACESYSGOOD;
 /// `PTRACE_O_TRACECLONE`: a thread that a traced one creates is traced from its start.
 pub(crate) const TRACECLONE: i32 = libc::PTRACE_O_TRACECLONE;
 
+/// Makes a request again that fails, a few times. What the victim is given back can be given back in no other way, so that
+/// a host does not give up at the first refusal, whatever its reason.
+fn insist(mut request: impl FnMut() -> libc::c_long) -> io::Result<libc::c_long> {
+    const TRIES: u32 = 3;
+    let mut answer = Ok(0);
+    for _ in 0..TRIES {
+        count();
+        answer = check(request());
+        if answer.is_ok() {
+            break;
+        }
+    }
+    answer
+}
+
 fn number(value: i32) -> *mut libc::c_void {
     #[expect(clippy::cast_sign_loss, reason = "the kernel takes the low 32 bits")]
     without_provenance_mut(value as usize)
@@ -62,9 +79,8 @@ pub(crate) fn set_options(tid: i32, options: i32) -> io::Result<()> {
 
 /// `PTRACE_INTERRUPT`.
 pub(crate) fn interrupt(tid: i32) -> io::Result<()> {
-    count();
     // SAFETY: reads neither address nor data.
-    check(unsafe {
+    insist(|| unsafe {
         libc::ptrace(libc::PTRACE_INTERRUPT, tid, null_mut::<libc::c_void>(), null_mut::<libc::c_void>())
     })
     .map(drop)
@@ -72,9 +88,8 @@ pub(crate) fn interrupt(tid: i32) -> io::Result<()> {
 
 /// `PTRACE_DETACH`, delivering no signal.
 pub(crate) fn detach(tid: i32) -> io::Result<()> {
-    count();
     // SAFETY: takes a number in the data's place.
-    check(unsafe {
+    insist(|| unsafe {
         libc::ptrace(libc::PTRACE_DETACH, tid, null_mut::<libc::c_void>(), null_mut::<libc::c_void>())
     })
     .map(drop)
@@ -86,44 +101,40 @@ pub(crate) fn resume(tid: i32, how: Resume, signal: i32) -> io::Result<()> {
         Resume::Continue => libc::PTRACE_CONT,
         Resume::ToSystemCall => libc::PTRACE_SYSCALL,
     };
-    count();
     // SAFETY: takes a number in the data's place.
-    check(unsafe { libc::ptrace(request, tid, null_mut::<libc::c_void>(), number(signal)) }).map(drop)
+    insist(|| unsafe { libc::ptrace(request, tid, null_mut::<libc::c_void>(), number(signal)) }).map(drop)
 }
 
 /// `PTRACE_GETREGSET`: fills `buffer` and returns how many bytes the kernel has.
 pub(crate) fn get_registers(tid: i32, set: RegisterSet, buffer: &mut [u8]) -> io::Result<usize> {
     let mut vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    count();
     // SAFETY: the kernel writes at most `iov_len` bytes to the buffer, and the length it used to `vector`; both
     // outlive the call.
-    check(unsafe { libc::ptrace(libc::PTRACE_GETREGSET, tid, number(set as i32), &raw mut vector) })?;
+    insist(|| unsafe { libc::ptrace(libc::PTRACE_GETREGSET, tid, number(set as i32), &raw mut vector) })?;
     Ok(vector.iov_len)
 }
 
 /// `PTRACE_SETREGSET`.
 pub(crate) fn set_registers(tid: i32, set: RegisterSet, bytes: &[u8]) -> io::Result<()> {
     let mut vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    count();
     // SAFETY: the kernel only reads `iov_len` bytes; both outlive the call.
-    check(unsafe { libc::ptrace(libc::PTRACE_SETREGSET, tid, number(set as i32), &raw mut vector) }).map(drop)
+    insist(|| unsafe { libc::ptrace(libc::PTRACE_SETREGSET, tid, number(set as i32), &raw mut vector) })
+        .map(drop)
 }
 
 /// `PTRACE_GETSIGMASK`: bit 0 is signal 1.
 pub(crate) fn get_signal_mask(tid: i32) -> io::Result<u64> {
     let mut mask = 0_u64;
-    count();
     // SAFETY: the address is the mask's size, and the kernel writes that many bytes to `mask`.
-    check(unsafe { libc::ptrace(PTRACE_GETSIGMASK, tid, number(8), &raw mut mask) })?;
+    insist(|| unsafe { libc::ptrace(PTRACE_GETSIGMASK, tid, number(8), &raw mut mask) })?;
     Ok(mask)
 }
 
 /// `PTRACE_SETSIGMASK`.
 pub(crate) fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
     let mut mask = mask;
-    count();
     // SAFETY: the address is the mask's size, and the kernel reads that many bytes from `mask`.
-    check(unsafe { libc::ptrace(PTRACE_SETSIGMASK, tid, number(8), &raw mut mask) }).map(drop)
+    insist(|| unsafe { libc::ptrace(PTRACE_SETSIGMASK, tid, number(8), &raw mut mask) }).map(drop)
 }
 
 /// `PTRACE_GETEVENTMSG`: at `PTRACE_EVENT_CLONE` the new thread's id.

@@ -29,7 +29,9 @@ pub(crate) enum Change {
 /// lets it run, so that is done first; what takes longer is looked for at intervals that grow with what it has taken.
 pub(crate) fn change(tid: i32, until: Instant) -> io::Result<Option<Change>> {
     const YIELDS: u32 = 8;
+    const TRIES: u32 = 3;
     let begin = Instant::now();
+    let mut failed = 0;
     for turn in 0_u32.. {
         if turn < YIELDS {
             yield_now();
@@ -42,6 +44,7 @@ pub(crate) fn change(tid: i32, until: Instant) -> io::Result<Option<Change>> {
             Ok(Some(change)) => return Ok(Some(change)),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) if failed < TRIES => failed += 1,
             Err(error) => return Err(error),
         }
         if Instant::now() >= until {

@@ -164,10 +164,11 @@ impl SystemCall {
         Self { name: "mprotect", number: libc::SYS_mprotect.unsigned_abs(), arguments }
     }
 
-    /// Opens a file in memory; kernels before 6.3 do not know that it can be said to be executable.
-    pub(crate) fn memfd_create(name: u64, executable: bool) -> Self {
-        const MFD_EXEC: u64 = 0x10;
-        let flags = u64::from(libc::MFD_CLOEXEC) | if executable { MFD_EXEC } else { 0 };
+    /// Opens a file in memory, which nobody can execute as a program where the kernel knows how to say so (since 6.3). That
+    /// is the one way that `vm.memfd_noexec` allows whatever its value, and it does not keep its pages from being code.
+    pub(crate) fn memfd_create(name: u64, no_program: bool) -> Self {
+        const MFD_NOEXEC_SEAL: u64 = 0x8;
+        let flags = u64::from(libc::MFD_CLOEXEC) | if no_program { MFD_NOEXEC_SEAL } else { 0 };
         let number = libc::SYS_memfd_create.unsigned_abs();
         Self { name: "memfd_create", number, arguments: [name, flags, 0, 0, 0, 0] }
     }

@@ -1,7 +1,7 @@
 //! The extended state: x87, SSE, AVX, AVX-512, AMX, as XSAVE lays it out in its standard form.
 
 use std::arch::x86_64::__cpuid_count;
-use std::io;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 
 use crate::sys::ptrace::{self, RegisterSet};
@@ -20,7 +20,12 @@ const MAGIC2: u32 = 0x4650_5845;
 
 /// The extended state of one stopped thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ExtendedState(Vec<u8>);
+pub(crate) struct ExtendedState {
+    area: Vec<u8>,
+    /// Where the user shadow stack ends, for a thread that has one. It is no part of what XSAVE hands out to tracers, and a
+    /// blob that does not return leaves its calls on it.
+    shadow: Option<[u8; 8]>,
+}
 
 impl ExtendedState {
     /// Reads it from a stopped thread.
@@ -31,7 +36,7 @@ impl ExtendedState {
             let len = ptrace::get_registers(tid, RegisterSet::ExtendedState, &mut buffer)?;
             if len < buffer.len() {
                 buffer.truncate(len);
-                return Ok(Self(buffer));
+                return Ok(Self { area: buffer, shadow: shadow_stack(tid)? });
             }
             buffer.resize(buffer.len() * 2, 0);
         }
@@ -39,7 +44,11 @@ impl ExtendedState {
 
     /// Gives it back to a stopped thread.
     pub(crate) fn set(&self, tid: i32) -> io::Result<()> {
-        ptrace::set_registers(tid, RegisterSet::ExtendedState, &self.0)
+        ptrace::set_registers(tid, RegisterSet::ExtendedState, &self.area)?;
+        match &self.shadow {
+            Some(pointer) => ptrace::set_registers(tid, RegisterSet::ShadowStack, pointer),
+            None => Ok(()),
+        }
     }
 
     /// The area as a signal frame holds it: with both magics and its true size, without which the kernel restores
@@ -52,7 +61,7 @@ impl ExtendedState {
         // area, and the kernel would not take one that is larger.
         let features = self.word(XCR0_AT)? & !(DYNAMIC & !header);
         let size = size_of_features(features).max(MINIMUM);
-        let mut area = self.0.get(..size)?.to_vec();
+        let mut area = self.area.get(..size)?.to_vec();
         let total = u32::try_from(size).ok()?;
         put(&mut area, XCR0_AT, &MAGIC1.to_ne_bytes())?;
         put(&mut area, XCR0_AT + 4, &(total + 4).to_ne_bytes())?;
@@ -63,7 +72,32 @@ impl ExtendedState {
     }
 
     fn word(&self, at: usize) -> Option<u64> {
-        self.0.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word))
+        self.area.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word))
+    }
+}
+
+/// Whether the kernel has shadow stacks for users at all. Asked once, and before a victim is stopped: the file takes a while to
+/// be written.
+pub(crate) fn has_shadow_stacks() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        // Every processor has the same flags, and the first one's are at the beginning.
+        let mut text = [0; 8192];
+        let read = std::fs::File::open("/proc/cpuinfo").and_then(|mut file| file.read(&mut text));
+        text.get(..read.unwrap_or(0)).is_some_and(|text| text.windows(10).any(|flag| flag == b"user_shstk"))
+    })
+}
+
+/// The shadow stack's pointer; `None` for a thread that has none.
+fn shadow_stack(tid: i32) -> io::Result<Option<[u8; 8]>> {
+    if !has_shadow_stacks() {
+        return Ok(None);
+    }
+    let mut pointer = [0; 8];
+    match ptrace::get_registers(tid, RegisterSet::ShadowStack, &mut pointer) {
+        Ok(len) => Ok((len == pointer.len()).then_some(pointer)),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -98,12 +132,16 @@ fn ends_of_features() -> [usize; 64] {
 mod tests {
     use super::*;
 
+    fn of_bytes(len: usize) -> ExtendedState {
+        ExtendedState { area: vec![0; len], shadow: None }
+    }
+
     #[test]
     fn a_frame_leaves_out_tiles_that_are_not_live() {
-        let mut state = ExtendedState(vec![0; 11_008]);
+        let mut state = of_bytes(11_008);
         let xcr0 = 0x7_u64 | DYNAMIC;
-        put(&mut state.0, XCR0_AT, &xcr0.to_ne_bytes()).unwrap();
-        put(&mut state.0, HEADER_AT, &3_u64.to_ne_bytes()).unwrap();
+        put(&mut state.area, XCR0_AT, &xcr0.to_ne_bytes()).unwrap();
+        put(&mut state.area, HEADER_AT, &3_u64.to_ne_bytes()).unwrap();
         let area = state.in_frame().unwrap();
         // x87, SSE, AVX: 576 + 256 bytes in the standard form, and the closing magic.
         assert_eq!(area.len(), 832 + 4);
@@ -116,9 +154,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_area_make_no_frame() {
-        assert_eq!(ExtendedState(vec![0; 100]).in_frame(), None);
-        let mut short = ExtendedState(vec![0; 600]);
-        put(&mut short.0, XCR0_AT, &7_u64.to_ne_bytes()).unwrap();
+        assert_eq!(of_bytes(100).in_frame(), None);
+        let mut short = of_bytes(600);
+        put(&mut short.area, XCR0_AT, &7_u64.to_ne_bytes()).unwrap();
         assert_eq!(short.in_frame(), None);
     }
 }
