@@ -197,9 +197,9 @@ impl Borrowed {
         if !restart::notes_a_wait(&self.original) {
             return self.run_to_the_end(victim, entry, done);
         }
-        let watched = Watched::begin(self);
+        let watched = Watched::begin(victim, self);
         let stopped = self.run_to_the_end(victim, entry, done)?;
-        self.wait_forgotten |= watched.has_waited(self);
+        self.wait_forgotten |= watched.has_waited(victim, self);
         Ok(stopped)
     }
 

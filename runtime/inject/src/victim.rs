@@ -8,7 +8,7 @@ use pie_blob::Loadable;
 
 use crate::cpu::Beside;
 use crate::infected::Infected;
-use crate::proc::{self, Status, StatusFile};
+use crate::proc::{self, RunsFile, Status, StatusFile};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
 use crate::target::{Options, Target};
@@ -28,6 +28,7 @@ pub struct Victim {
     /// What the caller chose, and what of the target is wanted while that is elsewhere.
     pub(crate) options: Options,
     status_file: Arc<StatusFile>,
+    runs_file: Arc<RunsFile>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     suspends_filters: bool,
     pub(crate) status: Status,
@@ -80,6 +81,7 @@ impl Victim {
             held: Held::Seized,
             options: target.options,
             status_file: Arc::clone(&target.status),
+            runs_file: Arc::clone(&target.runs),
             suspends_filters: target.suspends_filters,
             status: Status::default(),
             risks: Vec::new(),
@@ -134,6 +136,7 @@ impl Victim {
             held: Held::Adopted { options },
             options: target.options,
             status_file: Arc::clone(&target.status),
+            runs_file: Arc::clone(&target.runs),
             suspends_filters: target.suspends_filters,
             status: Status::default(),
             risks: Vec::new(),
@@ -376,6 +379,11 @@ impl Victim {
     pub(crate) fn first_thread(&self) -> Result<i32, Error> {
         let first = self.threads.iter().find(|tid| **tid == self.pid).or_else(|| self.threads.first());
         first.copied().ok_or(Error::Zombie { pid: self.pid })
+    }
+
+    /// How often a thread has been given a processor.
+    pub(crate) fn runs(&self, tid: i32) -> Option<u64> {
+        if tid == self.pid { self.runs_file.read() } else { RunsFile::open(tid).read() }
     }
 
     /// Whether the threads were seized here, and not by the caller.
