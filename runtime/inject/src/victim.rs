@@ -160,8 +160,7 @@ impl Victim {
         Ok(victim)
     }
 
-    /// Seizes and stops threads until a look at the list of them shows no new one: threads that are stopped create
-    /// none.
+    /// Seizes and stops threads until none is missing: threads that are stopped create none.
     ///
     /// The status is read while the threads still run, because that takes as long as ten other requests. It says how many
     /// they are, and whoever creates another from then on stops with an event that says so.
@@ -176,11 +175,14 @@ impl Victim {
         let mut first = true;
         loop {
             let mut stopping = Vec::new();
+            let mut ended = Vec::new();
             for tid in found {
                 match self.seize_thread(tid) {
                     Ok(()) => stopping.push(tid),
                     // It ended between the look and the seizure, or is the first thread and ended before the others.
-                    Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH)) || self.is_dead(tid) => {}
+                    Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH)) || self.is_dead(tid) => {
+                        ended.push(tid);
+                    }
                     // The child of a traced thread, traced from its start.
                     Err(_) if self.is_ours(tid) => stopping.push(tid),
                     Err(source) => return Err(self.seizure_refused(source)),
@@ -198,6 +200,8 @@ impl Victim {
                 let _ = ptrace::interrupt(tid);
             }
             let mut created = Vec::new();
+            // This thread is on the victim's processor: all of them stop as soon as they may run there.
+            wait::yield_now();
             for tid in stopping {
                 match self.wait_for_stop(tid, &mut created)? {
                     Halt::Stopped => {}
@@ -205,15 +209,24 @@ impl Victim {
                     Halt::Ended => self.threads.retain(|thread| *thread != tid),
                 }
             }
-            if self.status.threads == 1 && self.threads.len() == 1 && created.is_empty() {
+            let all = match created.is_empty() {
+                // The only one, and whoever had created another since would have said so.
+                true if self.status.threads == 1 && self.threads.len() == 1 => true,
+                true if self.threads.len() > 1 => self.holds_all()?,
+                _ => false,
+            };
+            if all {
                 return Ok(());
             }
             let listed = proc::threads(pid)?;
             for stranger in created.into_iter().filter(|tid| !listed.contains(tid)) {
                 self.let_stranger_go(stranger);
             }
-            found = listed.into_iter().filter(|tid| !self.threads.contains(tid)).collect();
-            found.retain(|tid| !self.is_dead(*tid));
+            // One that has ended stays listed for a while, the first until all have.
+            found = listed
+                .into_iter()
+                .filter(|tid| !self.threads.contains(tid) && !ended.contains(tid))
+                .collect();
             if found.is_empty() && self.holds_all()? {
                 return if self.threads.is_empty() { Err(Error::Zombie { pid }) } else { Ok(()) };
             }
@@ -301,8 +314,6 @@ impl Victim {
         let limit = self.options.stop_within;
         let begin = Instant::now();
         let mut polls = 0_u32;
-        // This thread is on the victim's processor: the victim stops as soon as it may run there.
-        wait::yield_now();
         loop {
             match wait::poll(tid) {
                 Ok(Some(Change::Event(libc::PTRACE_EVENT_CLONE))) => {
