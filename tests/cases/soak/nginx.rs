@@ -10,7 +10,7 @@ const PORT: &str = "18080";
 
 /// Counts the answers that are not the page, in every thread.
 const LOOK: &str = r#"
-local page = io.open(os.getenv("PIE_BLOB_PAGE")):read("*a")
+local page = io.open("PAGE"):read("*a")
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function init() wrong = 0 end
@@ -39,7 +39,7 @@ fn nginx() {
     let root = path("");
     let page: String = (0..2000).map(|n| format!("{n} bottles\n")).collect();
     std::fs::write(path("index.html"), page).unwrap();
-    std::fs::write(path("look.lua"), LOOK).unwrap();
+    std::fs::write(path("look.lua"), LOOK.replace("PAGE", &path("index.html"))).unwrap();
     let configuration = format!(
         "user root; daemon off; worker_processes 2; pid {root}pid; error_log {root}errors;
          events {{ worker_connections 128; }}
@@ -56,8 +56,6 @@ fn nginx() {
         &log,
     );
     wait_until("nginx serves", || std::net::TcpStream::connect(format!("127.0.0.1:{PORT}")).is_ok());
-    // SAFETY: no other thread of this test reads or writes the environment yet, and no other test runs beside it.
-    unsafe { std::env::set_var("PIE_BLOB_PAGE", path("index.html")) };
     let script = path("look.lua");
     load(&script);
     let mut victims = children(server.pid());
