@@ -205,6 +205,13 @@ pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, String>, Error> {
     Ok(entries.filter_map(|entry| descriptor(entry.ok()?)).collect())
 }
 
+/// The signals that every thread of a process blocks; bit 0 is signal 1.
+pub(crate) fn blocked_by_all(pid: i32) -> u64 {
+    let threads = threads(pid).unwrap_or_default();
+    let statuses = threads.into_iter().filter_map(|tid| StatusFile::open(tid).ok()?.read(tid).ok());
+    statuses.fold(u64::MAX, |blocked, status| blocked & status.blocked)
+}
+
 /// How often a stopped thread has given its processor up by itself since it began; `None` where the kernel does not say.
 pub(crate) fn voluntary_switches(tid: i32) -> Option<u64> {
     let text = read(&format!("/proc/{tid}/status"), tid).ok()?;

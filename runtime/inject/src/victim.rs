@@ -423,16 +423,16 @@ impl Victim {
         Ok(())
     }
 
-    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor blocks nor
-    /// has pending. A blocked one is waited for with `signalfd` or `sigwait`, and would be lost if it came while a call has
-    /// it unblocked. `blocked` are those of the thread that makes the call, where it is known.
+    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor has pending, and
+    /// which is not among those that are blocked. A blocked one may be waited for with `signalfd` or `sigwait`, and would be
+    /// lost if it came while a call has it unblocked.
     ///
     /// The second value says that there is none such: the victim would see it, or miss one, if the tracer died.
     pub(crate) fn end_signal(&self, blocked: u64) -> (i32, bool) {
         let quiet = [libc::SIGURG, libc::SIGWINCH, libc::SIGCHLD];
         let has = |set: u64, signal: i32| set >> (signal - 1) & 1 == 1;
         let free = |signal: &i32| !has(self.status.pending, *signal);
-        let wanted = self.status.caught | self.status.blocked | blocked;
+        let wanted = self.status.caught | blocked;
         let silent = quiet.iter().filter(|signal| free(signal)).find(|signal| !has(wanted, **signal));
         match silent.or_else(|| quiet.iter().find(|signal| free(signal))) {
             Some(signal) => (*signal, has(wanted, *signal)),
