@@ -153,7 +153,7 @@ fn large() -> Result<&'static Blob> {
         relocs.extend_from_slice(&[1, 0, 0, 0]);
     };
     parts.relocs.iter().for_each(|reloc| add(reloc.offset()));
-    let stride = LARGE / RELOCATIONS & !7;
+    let stride = (LARGE / RELOCATIONS) & !7;
     for n in 0..RELOCATIONS {
         add(u32::try_from(small + n * stride)?);
     }
@@ -174,9 +174,10 @@ fn carry(bytes: &[u8]) -> Result<f64> {
     }
     let from = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let to = libc::iovec { iov_base: fresh, iov_len: bytes.len() };
+    let pid = i32::try_from(std::process::id())?;
     let begin = Instant::now();
     // SAFETY: reads `bytes` and writes as many to the mapping, which nothing else refers to.
-    let carried = unsafe { libc::process_vm_writev(libc::getpid(), &raw const from, 1, &raw const to, 1, 0) };
+    let carried = unsafe { libc::process_vm_writev(pid, &raw const from, 1, &raw const to, 1, 0) };
     let took = begin.elapsed().as_secs_f64() * 1e6;
     // SAFETY: the mapping is gone from here on, and nothing refers to it.
     unsafe { libc::munmap(fresh, bytes.len()) };
