@@ -31,14 +31,6 @@ pub(in crate::relocatable) use table::{GP_DISTANCE, is_linkers};
 /// Pages that code is written for; the permissions of an image may be told apart by none.
 const PAGE: u64 = 0x1000;
 
-/// A word to write: it holds what it has to at base 0.
-struct Word {
-    entry: Entry,
-    width: u8,
-    value: u64,
-    relocation: Option<RelocationKind>,
-}
-
 /// What is known of an executable while its relocations are looked at.
 struct Kept<'a, 'linker, 'data> {
     linker: &'a mut Linker<'linker, 'data>,
@@ -48,7 +40,6 @@ struct Kept<'a, 'linker, 'data> {
     /// The address that distances are counted from.
     anchor: Option<u64>,
     slots: Slots,
-    words: Vec<Word>,
     /// By place: how many addresses are added there, and what is the last of the relocations.
     sums: BTreeMap<u64, (i64, Entry)>,
     /// By place, for RISC-V: what the upper half is of.
@@ -76,48 +67,40 @@ impl Linker<'_, '_> {
             base,
             anchor,
             slots: Slots::default(),
-            words: Vec::new(),
             sums: BTreeMap::new(),
             calculated: BTreeMap::new(),
             halves: BTreeSet::new(),
             wants_pages: false,
         };
+        kept.find_tables();
         entries().for_each(|entry| kept.first_look(&entry));
         kept.find_slots();
         // Lower halves come after the upper ones, wherever they stand.
-        let (mut late, mut problems) = (Vec::new(), Vec::new());
+        let mut late = Vec::new();
         for entry in entries() {
             if matches!(kept.meaning(&entry), Some(Meaning::Held([Way { value: Value::AsAtSymbol, .. }]))) {
                 late.push(entry);
-            } else if let Err(problem) = kept.entry(&entry) {
-                problems.push((entry, problem));
+            } else {
+                kept.hold(&entry);
             }
         }
-        for entry in late {
-            if let Err(problem) = kept.entry(&entry) {
-                problems.push((entry, problem));
-            }
+        late.iter().for_each(|entry| kept.hold(entry));
+        for (_, entry) in std::mem::take(&mut kept.sums).into_values().filter(|sum| sum.0 != 0) {
+            kept.linker.report(&entry, 0, RelocationFault::Distance);
         }
-        let sums = std::mem::take(&mut kept.sums).into_values();
-        problems.extend(sums.filter(|sum| sum.0 != 0).map(|sum| (sum.1, RelocationFault::Distance)));
-        let Kept { words, wants_pages, .. } = kept;
-        for (entry, problem) in problems {
-            self.report(&entry, 0, problem);
-        }
-        if wants_pages {
+        if kept.wants_pages {
             layout.align = layout.align.max(PAGE);
         }
-        self.write(words, &mut layout.bytes);
+        self.take_out(base, &mut layout.bytes);
     }
 
-    fn write(&mut self, words: Vec<Word>, bytes: &mut [u8]) {
+    /// Takes the base out of every word that it is to be added to.
+    fn take_out(&self, base: u64, bytes: &mut [u8]) {
         let little_endian = self.object.architecture.little_endian();
-        for Word { entry, width, value, relocation } in words {
-            let end = entry.offset.saturating_add(width.into());
-            let range = index(&(entry.offset..end), bytes.len());
-            if let Some(field) = range.and_then(|range| bytes.get_mut(range)) {
-                word::store(field, value, little_endian);
-                self.fields.push(Field { place: entry.offset..end, entry, relocation });
+        for field in self.fields.iter().filter(|field| field.relocation.is_some()) {
+            if let Some(word) = index(&field.place, bytes.len()).and_then(|range| bytes.get_mut(range)) {
+                let value = word::load(word, little_endian).wrapping_sub(base);
+                word::store(word, value, little_endian);
             }
         }
     }
@@ -171,6 +154,12 @@ impl Kept<'_, '_, '_> {
     }
 
     /// Holds one relocation against the bytes.
+    fn hold(&mut self, entry: &Entry) {
+        if let Err(problem) = self.entry(entry) {
+            self.linker.report(entry, 0, problem);
+        }
+    }
+
     fn entry(&mut self, entry: &Entry) -> Result<(), RelocationFault> {
         let architecture = self.architecture();
         let Some(meaning) = self.meaning(entry) else {
@@ -248,9 +237,14 @@ impl Kept<'_, '_, '_> {
         } else {
             self.linker.moving(width, range, value)?
         };
-        let value = u64::try_from(value.rem_euclid(1 << 64)).unwrap_or(0) & mask;
-        self.words.push(Word { entry: *entry, width, value, relocation });
+        self.take(*entry, width, relocation);
         Ok(())
+    }
+
+    /// Notes a word that holds an address of the image.
+    fn take(&mut self, entry: Entry, width: u8, relocation: Option<RelocationKind>) {
+        let place = entry.offset..entry.offset.saturating_add(width.into());
+        self.linker.fields.push(Field { place, entry, relocation });
     }
 
     /// A field that holds a value in one of several ways.

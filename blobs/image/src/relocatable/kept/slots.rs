@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use object::elf;
 
-use super::{Kept, Word};
+use super::Kept;
 use crate::Architecture;
 use crate::dynamic::Entry;
 use crate::fault::Fault;
@@ -30,7 +30,9 @@ pub(super) struct Slots {
     wants_pages: bool,
     /// Slots with pages, and their address in memory.
     pages: BTreeMap<u64, u64>,
-    /// Words that are relocated as any other.
+    /// The sections of the table, none over another.
+    tables: Vec<(&'static [u8], Range<u64>)>,
+    /// Words of theirs that are relocated as any other.
     own: BTreeSet<u64>,
 }
 
@@ -46,7 +48,11 @@ impl Slots {
 
     /// The word at this place has a relocation of its own.
     pub(super) fn is_relocated(&mut self, place: u64) {
-        self.own.insert(place);
+        let behind = self.tables.partition_point(|table| table.1.start <= place);
+        let table = behind.checked_sub(1).and_then(|index| self.tables.get(index));
+        if table.is_some_and(|table| table.1.contains(&place)) {
+            self.own.insert(place);
+        }
     }
 
     /// Where the slots with a value are.
@@ -63,8 +69,8 @@ impl Slots {
 
 /// What a word of the table is.
 enum Found {
-    /// An address of the image, at base 0.
-    Address(u64),
+    /// An address of the image.
+    Address,
     /// What does not change.
     Fixed,
 }
@@ -73,16 +79,16 @@ impl Kept<'_, '_, '_> {
     /// Looks at every word of the table, and takes those that hold addresses of the image.
     pub(super) fn find_slots(&mut self) {
         let width = u64::from(self.architecture().pointer_width());
-        for (name, range) in self.tables() {
+        for (name, range) in self.slots.tables.clone() {
             let words = (0..).map(|index| range.start + index * width);
             let words = words.take_while(|place| place.saturating_add(width) <= range.end);
-            for (index, place) in words.enumerate().collect::<Vec<_>>() {
+            for (index, place) in words.enumerate() {
                 let Some(found) = self.load(place, self.architecture().pointer_width()) else { break };
                 if self.slots.own.contains(&place) {
                     continue;
                 }
                 match self.slot(place, index, found) {
-                    Some(Found::Address(value)) => self.take_slot(place, value),
+                    Some(Found::Address) => self.take_slot(place),
                     Some(Found::Fixed) => {}
                     None => {
                         let section = text(name);
@@ -93,8 +99,8 @@ impl Kept<'_, '_, '_> {
         }
     }
 
-    /// The sections of the table, none over another.
-    fn tables(&self) -> Vec<(&'static [u8], Range<u64>)> {
+    /// Finds the sections of the table.
+    pub(super) fn find_tables(&mut self) {
         const NAMES: [&[u8]; 2] = [b".got", b".got.plt"];
         let sections = self.linker.object.sections.iter();
         let sections = sections.filter(|section| is_allocated(section) && section.kind != elf::SHT_NOBITS);
@@ -109,7 +115,7 @@ impl Kept<'_, '_, '_> {
             range.start = range.start.max(end);
             end = end.max(range.end);
         }
-        tables
+        self.slots.tables = tables;
     }
 
     /// What the word at `place` is, the one of number `index` in its section.
@@ -137,17 +143,16 @@ impl Kept<'_, '_, '_> {
         let own = found == 0 || found == top || mips && index < 2 && found == 1 << (bits - 1);
         let anchor = self.architecture() == Architecture::PowerPc64 && self.anchor == Some(value);
         match (moving || page || anchor, fixed || own) {
-            (true, false) => Some(Found::Address(value)),
+            (true, false) => Some(Found::Address),
             (false, true) => Some(Found::Fixed),
             // What it is of cannot be told, or could be either.
             (false, false) | (true, true) => None,
         }
     }
 
-    fn take_slot(&mut self, place: u64, value: u64) {
+    fn take_slot(&mut self, place: u64) {
         let entry = Entry { offset: place, kind: elf::RelocationType(0), symbol: 0, addend: None };
-        let width = self.architecture().pointer_width();
-        let relocation = Some(self.architecture().word());
-        self.words.push(Word { entry, width, value, relocation });
+        let architecture = self.architecture();
+        self.take(entry, architecture.pointer_width(), Some(architecture.word()));
     }
 }

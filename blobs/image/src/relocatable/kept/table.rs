@@ -4,11 +4,14 @@
 //! global offset table. The anchor is the address that a psABI counts distances within the image from: `.TOC.`, `_gp`, the
 //! global offset table.
 
+mod aarch64;
 mod arm;
 mod i386;
-mod loong_riscv;
+mod loongarch64;
 mod mips;
-mod rest;
+mod powerpc64;
+mod riscv64;
+mod s390x;
 
 use object::elf;
 
@@ -144,6 +147,11 @@ impl Way {
     }
 }
 
+/// Distances in data.
+const DISTANCE_16: Meaning = Meaning::Held(&[way(Value::Distance, 2, Encoding::Whole)]);
+const DISTANCE_32: Meaning = Meaning::Held(&[way(Value::Distance, 4, Encoding::Whole)]);
+const DISTANCE_64: Meaning = Meaning::Held(&[way(Value::Distance, 8, Encoding::Whole)]);
+
 /// An instruction of four bytes, and nothing else.
 const fn replaced(instruction: u32) -> Way {
     way(Value::Replaced, 4, Encoding::Nothing).in_instruction(0xffff_ffff, instruction as u64)
@@ -190,12 +198,12 @@ pub(super) fn meaning(
 
 fn rows(architecture: Architecture) -> &'static [Row] {
     match architecture {
-        Architecture::Aarch64 => rest::AARCH64,
+        Architecture::Aarch64 => aarch64::AARCH64,
         Architecture::Arm => arm::ARM,
-        Architecture::Riscv64 => loong_riscv::RISCV64,
-        Architecture::LoongArch64 => loong_riscv::LOONGARCH64,
-        Architecture::S390x => rest::S390X,
-        Architecture::PowerPc64 => rest::POWERPC64,
+        Architecture::Riscv64 => riscv64::RISCV64,
+        Architecture::LoongArch64 => loongarch64::LOONGARCH64,
+        Architecture::S390x => s390x::S390X,
+        Architecture::PowerPc64 => powerpc64::POWERPC64,
         Architecture::Mips64 => mips::MIPS64,
         Architecture::Mips => mips::MIPS,
         // Its relocations are read as those of relocatable objects are.
