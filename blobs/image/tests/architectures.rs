@@ -27,8 +27,8 @@ struct Row {
     flags: elf::FileFlags,
     /// An absolute word of pointer width.
     word: elf::RelocationType,
-    /// What makes a linker put addresses into the GOT, in one instruction after the other.
-    got: &'static [elf::RelocationType],
+    /// What makes a linker put addresses into the GOT, in one instruction after the other, and these instructions.
+    got: &'static [(elf::RelocationType, u32)],
 }
 
 const NO_FLAGS: elf::FileFlags = elf::FileFlags(0);
@@ -38,26 +38,32 @@ const fn row(
     written: Written,
     flags: elf::FileFlags,
     word: elf::RelocationType,
-    got: &'static [elf::RelocationType],
+    got: &'static [(elf::RelocationType, u32)],
 ) -> Row {
     Row { architecture, written, order: Endianness::Little, flags, word, got }
 }
 
 const ROWS: [Row; 10] = [
-    row(Architecture::X86_64, Written::X86_64, NO_FLAGS, elf::R_X86_64_64, &[elf::R_X86_64_GOTPCREL]),
+    row(Architecture::X86_64, Written::X86_64, NO_FLAGS, elf::R_X86_64_64, &[(elf::R_X86_64_GOTPCREL, 0)]),
     row(Architecture::X86, Written::I386, NO_FLAGS, elf::R_386_32, &[]),
     row(
         Architecture::Aarch64,
         Written::Aarch64,
         NO_FLAGS,
         elf::R_AARCH64_ABS64,
-        &[elf::R_AARCH64_ADR_GOT_PAGE, elf::R_AARCH64_LD64_GOT_LO12_NC],
+        &[(elf::R_AARCH64_ADR_GOT_PAGE, 0x9000_0000), (elf::R_AARCH64_LD64_GOT_LO12_NC, 0xf940_0000)],
     ),
-    row(Architecture::Arm, Written::Arm, elf::EF_ARM_EABI_VER5, elf::R_ARM_ABS32, &[elf::R_ARM_GOT_PREL]),
-    row(Architecture::Riscv64, Written::Riscv64, NO_FLAGS, elf::R_RISCV_64, &[elf::R_RISCV_GOT_HI20]),
+    row(
+        Architecture::Arm,
+        Written::Arm,
+        elf::EF_ARM_EABI_VER5,
+        elf::R_ARM_ABS32,
+        &[(elf::R_ARM_GOT_PREL, 0)],
+    ),
+    row(Architecture::Riscv64, Written::Riscv64, NO_FLAGS, elf::R_RISCV_64, &[(elf::R_RISCV_GOT_HI20, 0x17)]),
     Row {
         order: Endianness::Big,
-        ..row(Architecture::S390x, Written::S390x, NO_FLAGS, elf::R_390_64, &[elf::R_390_GOT64])
+        ..row(Architecture::S390x, Written::S390x, NO_FLAGS, elf::R_390_64, &[(elf::R_390_GOTENT, 0)])
     },
     row(Architecture::PowerPc64, Written::PowerPc64, elf::FileFlags(2), elf::R_PPC64_ADDR64, &[]),
     row(
@@ -65,21 +71,21 @@ const ROWS: [Row; 10] = [
         Written::Mips64,
         elf::EF_MIPS_ARCH_64R2,
         elf::R_MIPS_64,
-        &[elf::R_MIPS_GOT_DISP, elf::R_MIPS_GOT_PAGE],
+        &[(elf::R_MIPS_GOT_DISP, 0), (elf::R_MIPS_GOT_PAGE, 0)],
     ),
     row(
         Architecture::Mips,
         Written::Mips,
         elf::FileFlags(elf::EF_MIPS_ABI_O32.0 | elf::EF_MIPS_ARCH_32R2.0),
         elf::R_MIPS_32,
-        &[elf::R_MIPS_GOT16, elf::R_MIPS_LO16],
+        &[(elf::R_MIPS_GOT16, 0), (elf::R_MIPS_LO16, 0)],
     ),
     row(
         Architecture::LoongArch64,
         Written::LoongArch64,
         elf::FileFlags(0x43),
         elf::R_LARCH_64,
-        &[elf::R_LARCH_GOT_PC_HI20, elf::R_LARCH_GOT_PC_LO12],
+        &[(elf::R_LARCH_GOT_PC_HI20, 0x1a00_0000), (elf::R_LARCH_GOT_PC_LO12, 0x28c0_0000)],
     ),
 ];
 
@@ -102,7 +108,12 @@ fn written(row: &Row, wanting: bool) -> Vec<u8> {
     let constants =
         object.add_section(Vec::new(), b".data.rel.ro".to_vec(), SectionKind::ReadOnlyDataWithRel);
     let zeros = object.section_id(object::write::StandardSection::UninitializedData);
-    object.append_section_data(text, &[0; 64], 16);
+    let mut code = [0; 64];
+    for (place, (_, instruction)) in code[32..].chunks_mut(4).zip(row.got) {
+        // None of a big-endian machine has anything but a displacement.
+        place.copy_from_slice(&instruction.to_le_bytes());
+    }
+    object.append_section_data(text, &code, 16);
     object.append_section_bss(zeros, 0x1234, 16);
     for section in [constants, data] {
         object.append_section_data(
@@ -146,7 +157,7 @@ fn written(row: &Row, wanting: bool) -> Vec<u8> {
     };
     // The second one may be half of an address that only a local symbol has.
     let got = if wanting { row.got.get(..1).unwrap_or_default() } else { row.got };
-    for (offset, &kind) in (32..).step_by(4).zip(got) {
+    for (offset, &(kind, _)) in (32..).step_by(4).zip(got) {
         relocate(text, offset, wanted.unwrap_or(second), 0, kind);
     }
     if let Some(wanted) = wanted {
@@ -266,6 +277,34 @@ fn every_architecture_and_page_size_and_format_of_relocations() {
                     assert_eq!(differences(&relocated, &oracle), [], "{place}");
                 }
             }
+        }
+    }
+}
+
+/// An executable for one base, with its relocations kept, becomes what is linked for another.
+#[test]
+fn executables_of_every_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for row in &ROWS {
+        let name = row.architecture.name();
+        std::fs::write(folder.join("source.o"), object(row)).unwrap();
+        let wide = row.architecture.pointer_width() == 8;
+        let bases = [0x1000_0000, 0x8654_0000, if wide { 0x1234_5678_0000 } else { 0xc000_0000 }];
+        for (from, page) in bases.into_iter().zip([0x1000, 0x4000, 0x1_0000]) {
+            let file = link(&lld(), folder, from, page, &["-static", "--emit-relocs"]);
+            let image = parse(&file, name);
+            assert_eq!((image.architecture(), image.align()), (row.architecture, page));
+            assert!(image.relocations().len() >= 300 + row.got.len().min(1), "{name}");
+            assert_eq!(image.export("twice").unwrap().offset(), twice(row));
+            for to in bases {
+                let oracle = link(&lld(), folder, to, page, &["-static", "--oformat=binary"]);
+                let relocated = image.relocated(to).unwrap();
+                assert_eq!(differences(&relocated, &oracle), [], "{name}, from {from:#x} to {to:#x}");
+            }
+            let stripped = link(&lld(), folder, from, page, &["-static"]);
+            let faults = Image::parse(&stripped, &Limits::default()).unwrap_err().to_string();
+            assert!(faults.contains("(ET_EXEC)") && faults.contains("`--emit-relocs`"), "{name}: {faults}");
         }
     }
 }
