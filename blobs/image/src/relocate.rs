@@ -200,8 +200,8 @@ impl Table<'_, '_> {
         for &offset in locals.iter().skip(own) {
             self.word(Word { offset, value: None, added: Added::Base, reach: TWO_PAGES, kind, symbol: 0 });
         }
-        for (number, &offset) in (got.first_symbol..).zip(globals) {
-            let symbol = u32::try_from(number).unwrap_or(u32::MAX);
+        for (number, &offset) in (0..).zip(globals) {
+            let symbol = u32::try_from(got.first_symbol.saturating_add(number)).unwrap_or(u32::MAX);
             match self.symbol(symbol, 0) {
                 Ok((value, added)) => {
                     self.word(Word { offset, value: Some(value), added, reach: 0, kind, symbol });
