@@ -149,7 +149,15 @@ fn values(field: &Field, good: u64, length: u64) -> Vec<u64> {
     let half = top >> 1;
     let mut values =
         vec![0, 1, 2, 3, 7, 8, 0x10, 0xff, 0x1000, 0xfff1, 0xfff2, 0xffff, half, half + 1, top, top - 1];
-    values.extend([good.wrapping_add(1), good.wrapping_sub(1), good << 1, good >> 1, !good, length, length - 1]);
+    values.extend([
+        good.wrapping_add(1),
+        good.wrapping_sub(1),
+        good << 1,
+        good >> 1,
+        !good,
+        length,
+        length - 1,
+    ]);
     values.extend((0..8 * field.width).map(|bit| good ^ 1 << bit));
     values.iter_mut().for_each(|value| *value &= top);
     values.sort_unstable();
