@@ -83,6 +83,17 @@ fn linker() -> PathBuf {
 /// imports, executables that have kept their relocations, for every architecture, and static-PIEs for MIPS with its GOT that has
 /// none.
 fn objects() -> Vec<(&'static str, Vec<u8>)> {
+    // A fuzzer begins with what these tests begin with, without the zeros between pages.
+    if let Some(corpus) = std::env::var_os("PIE_BLOB_CORPUS") {
+        for (name, object) in laid_out(16) {
+            std::fs::write(Path::new(&corpus).join(name.replace(' ', "-")), object).unwrap();
+        }
+    }
+    laid_out(4096)
+}
+
+/// The objects with segments at multiples of so many bytes; where that is no page, in an image without pages.
+fn laid_out(page: u64) -> Vec<(&'static str, Vec<u8>)> {
     let folder = tempfile::tempdir().unwrap();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/mutants");
     let path = |name: &str| folder.path().join(name);
@@ -94,10 +105,15 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
         run(Command::new("cc").args([width, "-c"]).arg(sources.join(source)).arg("-o").arg(path(object)));
     }
     let linker = linker();
+    let script = std::fs::read_to_string(sources.join("blob.ld")).unwrap();
+    let script = script.replace("ALIGN(4096)", &format!("ALIGN({page})"));
+    let script = if page == 4096 { script } else { script + "__pie_blob_packed = 0;\n" };
+    std::fs::write(path("blob.ld"), &script).unwrap();
+    let pages = format!("max-page-size={page}");
     let link = |object: &str, output: &str, flags: &[&str]| {
         let mut link = Command::new(&linker);
-        link.args(["-z", "norelro", "-z", "noexecstack", "-z", "max-page-size=4096", "--hash-style=sysv"]);
-        link.args(["--build-id=none", "-Bsymbolic"]).args(flags).arg("-T").arg(sources.join("blob.ld"));
+        link.args(["-z", "norelro", "-z", "noexecstack", "-z", &pages, "--hash-style=sysv"]);
+        link.args(["--build-id=none", "-Bsymbolic"]).args(flags).arg("-T").arg(path("blob.ld"));
         run(link.arg("-o").arg(path(output)).arg(path(object)));
     };
     link("wide.o", "pie.po", &["-pie", "--no-dynamic-linker"]);
@@ -119,7 +135,7 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
         std::fs::write(path("fixed.ld"), script.replacen(". = 0;", ". = 0x10000000;", 1)).unwrap();
         let link = |object: &str, script: &str, flags: &[&str]| {
             let mut link = Command::new(&linker);
-            link.args(["-z", "norelro", "-z", "max-page-size=4096", "--hash-style=sysv"]).args(flags);
+            link.args(["-z", "norelro", "-z", &pages, "--hash-style=sysv"]).args(flags);
             link.arg("-T").arg(path(script)).arg("-o").arg(path("linked.po"));
             run(link.arg(path(object)));
             read("linked.po")
@@ -133,7 +149,14 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
             }
             if matches!(row.architecture, Architecture::Mips | Architecture::Mips64) {
                 let object = link("written.o", "foreign.ld", &["-pie", "--no-dynamic-linker"]);
-                objects.push(("static-PIE of MIPS", object));
+                objects.push((
+                    if row.architecture == Architecture::Mips {
+                        "static-PIE of O32"
+                    } else {
+                        "static-PIE of N64"
+                    },
+                    object,
+                ));
             }
         }
     }
