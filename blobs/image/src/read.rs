@@ -22,6 +22,8 @@ pub(crate) struct Object<'data> {
     /// `.dynsym`, the table that relocations refer to.
     pub(crate) dynamic_symbols: Vec<ElfSymbol<'data>>,
     pub(crate) dynamic: Dynamic,
+    /// Whether it was linked for a fixed address.
+    pub(crate) fixed: bool,
     /// What only a relocatable object has.
     pub(crate) relocatable: Option<Relocatable<'data>>,
     /// The relocations that an executable for a fixed address has kept.
@@ -218,6 +220,7 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         sections: section_headers(&sections, endian, faults),
         segments: Vec::new(),
         dynamic: Dynamic::default(),
+        fixed: executable,
         relocatable: None,
         executable: None,
     };
