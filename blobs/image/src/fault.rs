@@ -190,6 +190,13 @@ pub enum SegmentFault {
     },
     /// Address and file offset differ modulo the alignment.
     Incongruent,
+    /// It was linked for a base that the image could not have.
+    Base {
+        /// That base.
+        base: u64,
+        /// What a base is a multiple of.
+        align: u64,
+    },
     /// It is writable and executable.
     WritableCode,
     /// It overlaps another one.
@@ -448,6 +455,9 @@ impl fmt::Display for SegmentFault {
             Self::Incongruent => f.write_str(
                 "lies in the file at an offset that differs from its address modulo the alignment: build it again",
             ),
+            Self::Base { base, align } => {
+                write!(f, "was linked for {base:#x}, which is no multiple of {align:#x}: link it for one that is")
+            }
             Self::WritableCode => f.write_str(
                 "is writable and executable: separate code from data in the linker script, or define \
                  `__pie_blob_packed` where there is no MMU",

@@ -91,7 +91,8 @@ pub(crate) fn layout(object: &Object<'_>, marks: &Marks, limit: u64, faults: &mu
         return None;
     }
     // Permissions are given page by page, so that a base must be one of a page even where no segment asks for it.
-    let align = loads.iter().map(|load| load.align).fold(page, u64::max);
+    let least = page.max(object.architecture.code_alignment());
+    let align = loads.iter().map(|load| load.align).fold(least, u64::max);
     let initialised = loads.iter().filter(|load| load.file_size > 0);
     let ends = initialised.map(|load| load.address.saturating_add(load.file_size));
     let mut bytes = vec![0; usize::try_from(ends.max().unwrap_or(0)).ok()?];

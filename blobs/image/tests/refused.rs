@@ -599,3 +599,17 @@ fn executables_with_words_that_nothing_explains() {
         expect(&file, &expected, &linker.display().to_string());
     }
 }
+
+//# fault: SegmentFault::Base
+#[test]
+fn executables_for_a_base_that_code_cannot_have() {
+    let Some(lld) = lld() else { return };
+    let script =
+        script(Target::At(0x5000_0010)).replace("ALIGN(4096)", "ALIGN(16)") + "__pie_blob_packed = 0;";
+    let flags = ["--emit-relocs", "-z", "max-page-size=16"];
+    let bench = Bench::new(&lld);
+    let mut file = bench.link_with(GOOD, Target::At(0x5000_0010), &script, &flags);
+    // Code for AArch64 is written in pages of 4 KiB.
+    file[18..20].copy_from_slice(&[183, 0]);
+    expect(&file, &["was linked for 0x50000010, which is no multiple of 0x1000"], "aarch64");
+}

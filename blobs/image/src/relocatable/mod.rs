@@ -22,7 +22,7 @@ mod table;
 use object::elf;
 
 use crate::Architecture;
-use crate::fault::{Fault, SectionFault};
+use crate::fault::{Fault, SectionFault, SegmentFault};
 use crate::faults::Faults;
 use crate::image::{Image, Permissions};
 use crate::layout::{Layout, Marks};
@@ -129,6 +129,10 @@ pub(crate) fn unlink(
     limits: &Limits,
     faults: &mut Faults,
 ) -> (Vec<Relocation>, Narrow) {
+    if base % layout.align != 0 {
+        let problem = SegmentFault::Base { base, align: layout.align };
+        faults.add(|| Fault::Segment { address: 0, size: layout.size, problem });
+    }
     let mut linker = Linker {
         object,
         abs32: limits.abs32,

@@ -28,7 +28,7 @@ use table::{Meaning, Value, Way};
 
 pub(in crate::relocatable) use table::{GP_DISTANCE, is_linkers};
 
-/// Pages that code is written for; the permissions of an image may be told apart by none.
+/// What code counts in that is written in pages.
 const PAGE: u64 = 0x1000;
 
 /// What is known of an executable while its relocations are looked at.
@@ -46,8 +46,6 @@ struct Kept<'a, 'linker, 'data> {
     calculated: BTreeMap<u64, Vec<i128>>,
     /// Symbols of which the upper halves come out of the global offset table.
     halves: BTreeSet<u32>,
-    /// Whether code is right only at whole pages.
-    wants_pages: bool,
 }
 
 impl Linker<'_, '_> {
@@ -70,7 +68,6 @@ impl Linker<'_, '_> {
             sums: BTreeMap::new(),
             calculated: BTreeMap::new(),
             halves: BTreeSet::new(),
-            wants_pages: false,
         };
         kept.find_tables();
         entries().for_each(|entry| kept.first_look(&entry));
@@ -87,9 +84,6 @@ impl Linker<'_, '_> {
         late.iter().for_each(|entry| kept.hold(entry));
         for (_, entry) in std::mem::take(&mut kept.sums).into_values().filter(|sum| sum.0 != 0) {
             kept.linker.report(&entry, 0, RelocationFault::Distance);
-        }
-        if kept.wants_pages {
-            layout.align = layout.align.max(PAGE);
         }
         self.take_out(base, &mut layout.bytes);
     }
@@ -257,18 +251,13 @@ impl Kept<'_, '_, '_> {
             match self.values(entry, target, way.value) {
                 Ok(calculated) => {
                     let holds = |value: &i128| way.field.holds(self.bytes, offset, *value, little_endian);
-                    let before = values.len();
                     values.extend(calculated.into_iter().filter(holds));
-                    self.wants_pages |= values.len() > before && way.value.wants_page();
                 }
                 Err(other) => problem = other,
             }
         }
         if values.is_empty() {
             return Err(problem);
-        }
-        if self.wants_pages && self.base % PAGE != 0 {
-            return Err(RelocationFault::Changed);
         }
         if self.architecture() == Architecture::Riscv64 {
             self.calculated.insert(entry.offset, values);

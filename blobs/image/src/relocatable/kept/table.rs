@@ -120,18 +120,6 @@ impl Value {
     pub(super) fn is_branch(self) -> bool {
         matches!(self, Self::Branch | Self::Ahead(_) | Self::AheadOfWord(_))
     }
-
-    /// Whether it is right only where images lie at whole pages of 4 KiB.
-    pub(super) fn wants_page(self) -> bool {
-        matches!(
-            self,
-            Self::PageDistance(_)
-                | Self::PageOffset
-                | Self::SlotPageDistance(_)
-                | Self::SlotPageOffset
-                | Self::SlotFromTablePage
-        )
-    }
 }
 
 /// A way without a look at the rest of the instruction.
