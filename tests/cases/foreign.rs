@@ -102,6 +102,46 @@ fn rust() {
     }
 }
 
+/// Code that is not position-independent has addresses in its instructions: each architecture's are refused by name.
+#[test]
+fn addresses_in_instructions() {
+    const SOURCE: &str = "int value; int *volatile where; void start(void) { where = &value; }";
+    for (target, flag, expected) in [
+        (
+            "aarch64-freestanding-none",
+            "-mcmodel=large",
+            &["R_AARCH64_MOVW_UABS_G0_NC", "R_AARCH64_MOVW_UABS_G3"][..],
+        ),
+        ("arm-freestanding-eabihf", "-mcpu=cortex_a9", &["R_ARM_MOVW_ABS_NC", "R_ARM_MOVT_ABS"]),
+        ("thumb-freestanding-eabihf", "-mcpu=cortex_a9", &["R_ARM_THM_MOVW_ABS_NC", "R_ARM_THM_MOVT_ABS"]),
+        ("riscv64-freestanding-none", "-mcmodel=medlow", &["R_RISCV_HI20", "R_RISCV_LO12_I"]),
+        ("mips64el-freestanding-gnuabi64", "-G0", &["R_MIPS_HIGHEST", "R_MIPS_HI16", "R_MIPS_LO16"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("source.c"), SOURCE).unwrap();
+        let mut compile = Command::new("zig");
+        compile.args(["cc", "-target", target, flag, "-O1", "-ffreestanding", "-fno-PIC", "-fno-PIE", "-c"]);
+        if target.starts_with("mips") {
+            compile.arg("-mno-abicalls");
+        }
+        let mut link = Command::new(&relink::linkers(target)[0]);
+        link.args(["-static", "--emit-relocs", "--no-relax", "-e", "start", "-o"]).arg(path("linked"));
+        for command in
+            [compile.arg(path("source.c")).arg("-o").arg(path("source.o")), link.arg(path("source.o"))]
+        {
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let file = std::fs::read(path("linked")).unwrap();
+        let faults = Image::parse(&file, &Limits::default()).unwrap_err().to_string();
+        for name in expected {
+            let named = |line: &str| line.starts_with(name) && line.contains("an address in an instruction");
+            assert!(faults.lines().any(named), "{target}: no {name} in\n{faults}");
+        }
+    }
+}
+
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign")
 }
