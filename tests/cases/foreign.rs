@@ -11,6 +11,8 @@ mod relink;
 #[path = "support/sketch.rs"]
 #[allow(dead_code, reason = "the sketches are for the tests of loading")]
 mod sketch;
+#[path = "foreign/table.rs"]
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -135,7 +135,11 @@ impl Kept<'_, '_, '_> {
         };
         let Ok(target) = self.target(entry) else { return };
         let addend = entry.addend.unwrap_or(0);
-        if matches!(meaning, Some(Meaning::Slot)) || ways.iter().any(|way| way.value.wants_slot()) {
+        // Where linkers shorten code they give its relocations other types, and leave the slot that it does not read any more.
+        let shortened = matches!(self.architecture(), Architecture::Riscv64 | Architecture::LoongArch64)
+            && ways.iter().any(|way| way.value == Value::Distance);
+        let wants_slot = ways.iter().any(|way| way.value.wants_slot());
+        if matches!(meaning, Some(Meaning::Slot)) || wants_slot || shortened {
             self.slots.want(target.value, target.moves);
         }
         if ways.iter().any(|way| way.value == Value::SumSlotFromAnchor) {
