@@ -136,21 +136,22 @@ fn executables_of_every_architecture() {
         std::fs::write(folder.join("source.o"), object(row, WORDS)).unwrap();
         let wide = row.architecture.pointer_width() == 8;
         let bases = [0x1000_0000, 0x8654_0000, if wide { 0x1234_5678_0000 } else { 0xc000_0000 }];
-        for (from, page) in bases.into_iter().zip([0x1000, 0x4000, 0x1_0000]) {
+        let page = 0x4000;
+        let oracles = bases.map(|to| link(&lld(), folder, to, page, &["-static", "--oformat=binary"]));
+        for from in bases {
             let file = link(&lld(), folder, from, page, &["-static", "--emit-relocs"]);
             let image = parse(&file, name);
             assert_eq!((image.architecture(), image.align()), (row.architecture, page));
             assert!(image.relocations().len() >= 300 + row.got.len().min(1), "{name}");
             assert_eq!(image.export("twice").unwrap().offset(), twice(row));
-            for to in bases {
-                let oracle = link(&lld(), folder, to, page, &["-static", "--oformat=binary"]);
+            for (to, oracle) in bases.into_iter().zip(&oracles) {
                 let relocated = image.relocated(to).unwrap();
-                assert_eq!(differences(&relocated, &oracle), [], "{name}, from {from:#x} to {to:#x}");
+                assert_eq!(differences(&relocated, oracle), [], "{name}, from {from:#x} to {to:#x}");
             }
-            let stripped = link(&lld(), folder, from, page, &["-static"]);
-            let faults = Image::parse(&stripped, &Limits::default()).unwrap_err().to_string();
-            assert!(faults.contains("(ET_EXEC)") && faults.contains("`--emit-relocs`"), "{name}: {faults}");
         }
+        let stripped = link(&lld(), folder, bases[0], page, &["-static"]);
+        let faults = Image::parse(&stripped, &Limits::default()).unwrap_err().to_string();
+        assert!(faults.contains("(ET_EXEC)") && faults.contains("`--emit-relocs`"), "{name}: {faults}");
     }
 }
 
