@@ -13,6 +13,8 @@
 //! | [`dump_misc`] | [`Misc`]: ids as seen inside, flags, umask, program break, alternate stack, thread pointer |
 //! | [`dump_signals`] | 64 times [`SignalAction`] |
 //! | [`dump_timers`] | 3 times [`IntervalTimer`] |
+//! | [`dump_posix_timer`] | [`PosixTimer`]: what one of them is set to |
+//! | [`dump_flags`] | [`Flags`] of `prctl(2)` |
 //! | [`dump_credentials`] | [`Credentials`]: user and group ids, capability sets, securebits |
 //! | [`dump_groups`] | the supplementary groups |
 //! | [`receive_descriptor`] | the number of a descriptor that the host gives |
@@ -21,6 +23,7 @@
 
 pub mod credentials;
 pub mod descriptors;
+pub mod flags;
 pub mod memory;
 pub mod misc;
 pub mod signals;
@@ -28,10 +31,11 @@ pub mod timers;
 
 pub use credentials::{Credentials, dump_credentials, dump_groups};
 pub use descriptors::receive_descriptor;
+pub use flags::{Flags, dump_flags};
 pub use memory::copy_memory;
 pub use misc::{Misc, dump_misc, ping};
 pub use signals::{SIGNALS, SignalAction, dump_signals};
-pub use timers::{IntervalTimer, TIMERS, dump_timers};
+pub use timers::{IntervalTimer, PosixTimer, TIMERS, dump_posix_timer, dump_timers};
 
 // Links the entry and the panic handler into the blob.
 use pie_blob_std as _;
@@ -51,6 +55,10 @@ pie_blob::pie_blob! {
         fn dump_signals(out: *mut crate::SignalAction) -> core::ffi::c_int;
         /// Fills in [`TIMERS`](crate::TIMERS) timers.
         fn dump_timers(out: *mut crate::IntervalTimer) -> core::ffi::c_int;
+        /// Fills in what a POSIX timer is set to.
+        fn dump_posix_timer(id: i32, out: *mut crate::PosixTimer) -> core::ffi::c_int;
+        /// Fills in [`Flags`](crate::Flags).
+        fn dump_flags(out: *mut crate::Flags) -> core::ffi::c_int;
         /// Fills in [`Credentials`](crate::Credentials).
         fn dump_credentials(out: *mut crate::Credentials) -> core::ffi::c_int;
         /// Writes at most `capacity` group ids and returns how many there are.

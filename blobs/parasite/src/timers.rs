@@ -1,8 +1,8 @@
-//! Interval timers: only the process itself can read them.
+//! Interval and POSIX timers: only the process itself can read them.
 
 use core::ffi::c_int;
 
-use pie_blob_std::sys::Sysno;
+use pie_blob_std::sys::{Sysno, number, sign_extended};
 use pie_blob_std::syscalls::syscall2;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -44,6 +44,36 @@ pub unsafe extern "C" fn dump_timers(out: *mut IntervalTimer) -> c_int {
     0
 }
 
+/// The kernel's `struct itimerspec`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+pub struct PosixTimer {
+    /// The period: whole seconds.
+    pub interval_seconds: i64,
+    /// The period: nanoseconds.
+    pub interval_nanoseconds: i64,
+    /// Until it next expires: whole seconds; both parts 0 when it does not run.
+    pub value_seconds: i64,
+    /// Until it next expires: nanoseconds.
+    pub value_nanoseconds: i64,
+}
+
+/// Fills in what the POSIX timer `id` is set to. Which timers there are says `/proc/PID/timers`.
+///
+/// # Safety
+///
+/// `out` points to room for a [`PosixTimer`].
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub unsafe extern "C" fn dump_posix_timer(id: i32, out: *mut PosixTimer) -> c_int {
+    let mut timer = PosixTimer::default();
+    // SAFETY: timer_gettime writes one `itimerspec` to the second argument.
+    let result =
+        number(unsafe { syscall2(Sysno::timer_gettime, sign_extended(id), (&raw mut timer).addr()) });
+    // SAFETY: the caller's promise; unaligned because the host chooses the place.
+    unsafe { out.write_unaligned(timer) };
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +92,12 @@ mod tests {
         assert_eq!(timers[0], IntervalTimer::default());
         let left = timers[1].value_seconds;
         assert!((900..=1000).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn a_timer_that_is_not_there_is_an_answer() {
+        let mut timer = PosixTimer::default();
+        // SAFETY: there is room for one.
+        assert_eq!(unsafe { dump_posix_timer(77_777, &raw mut timer) }, -22);
     }
 }

@@ -47,6 +47,7 @@ mod restart;
 mod snapshot;
 mod sys;
 mod target;
+mod thread;
 mod victim;
 mod x86_64;
 
@@ -57,6 +58,7 @@ pub use infected::{Infected, Others};
 pub use policy::Rule;
 pub use snapshot::{Difference, Snapshot};
 pub use target::{MappingName, Target};
+pub use thread::{ThreadState, WayBack};
 pub use victim::Victim;
 
 #[doc = include_str!("../docs/waits.md")]

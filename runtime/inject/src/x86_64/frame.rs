@@ -8,7 +8,7 @@ use super::registers::{Registers, SystemCall};
 use crate::restart;
 
 /// `pretcode` and `ucontext` up to the end of the signal mask; `rt_sigreturn` reads no further.
-const FRAME: usize = 312;
+pub(crate) const FRAME: usize = 312;
 /// What the XSAVE area must be aligned to.
 const ALIGN: u64 = 64;
 
@@ -83,7 +83,7 @@ impl Frames {
 }
 
 /// Writes one `struct rt_sigframe`.
-fn write(frame: &mut [u8], r: &Registers, mask: u64, sigreturn: u64, area: u64) -> Option<()> {
+pub(crate) fn write(frame: &mut [u8], r: &Registers, mask: u64, sigreturn: u64, area: u64) -> Option<()> {
     let segments = r.cs | r.ss << 48;
     let words = [
         sigreturn,

@@ -72,6 +72,72 @@ impl Registers {
         Self { rax: call.number, rdi, rsi, rdx, r10, r8, r9, ..self.going_to(rip, rsp) }
     }
 
+    /// As the C library's structure, for users of this crate.
+    pub(crate) fn to_user(self) -> libc::user_regs_struct {
+        libc::user_regs_struct {
+            r15: self.r15,
+            r14: self.r14,
+            r13: self.r13,
+            r12: self.r12,
+            rbp: self.rbp,
+            rbx: self.rbx,
+            r11: self.r11,
+            r10: self.r10,
+            r9: self.r9,
+            r8: self.r8,
+            rax: self.rax,
+            rcx: self.rcx,
+            rdx: self.rdx,
+            rsi: self.rsi,
+            rdi: self.rdi,
+            orig_rax: self.orig_rax,
+            rip: self.rip,
+            cs: self.cs,
+            eflags: self.eflags,
+            rsp: self.rsp,
+            ss: self.ss,
+            fs_base: self.fs_base,
+            gs_base: self.gs_base,
+            ds: self.ds,
+            es: self.es,
+            fs: self.fs,
+            gs: self.gs,
+        }
+    }
+
+    /// From the C library's structure.
+    pub(crate) fn from_user(user: &libc::user_regs_struct) -> Self {
+        Self {
+            r15: user.r15,
+            r14: user.r14,
+            r13: user.r13,
+            r12: user.r12,
+            rbp: user.rbp,
+            rbx: user.rbx,
+            r11: user.r11,
+            r10: user.r10,
+            r9: user.r9,
+            r8: user.r8,
+            rax: user.rax,
+            rcx: user.rcx,
+            rdx: user.rdx,
+            rsi: user.rsi,
+            rdi: user.rdi,
+            orig_rax: user.orig_rax,
+            rip: user.rip,
+            cs: user.cs,
+            eflags: user.eflags,
+            rsp: user.rsp,
+            ss: user.ss,
+            fs_base: user.fs_base,
+            gs_base: user.gs_base,
+            ds: user.ds,
+            es: user.es,
+            fs: user.fs,
+            gs: user.gs,
+        }
+    }
+
     /// Whether the thread was stopped in a system call.
     pub(crate) fn in_system_call(&self) -> bool {
         self.orig_rax.cast_signed_() >= 0

@@ -1,0 +1,397 @@
+//! What is only known of a stopped process, and what only the process itself knows: asked through the parasite.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use pie_blob_inject::{Infected, Others, ThreadState, Victim};
+use pie_blob_parasite as parasite;
+use pie_blob_parasite::parasite as blob;
+
+use crate::error::{Error, Refusal};
+use crate::hex::{Bytes, Hex};
+use crate::proc::{self, Stat};
+use crate::state::{Action, Credentials, PosixTimer, Process, Registers, Thread};
+use crate::sys;
+
+/// What the parasite was told.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    misc: parasite::Misc,
+    flags: parasite::Flags,
+    credentials: Credentials,
+    actions: Vec<Action>,
+    /// What each thread says of itself.
+    pub(crate) threads: Vec<(i32, parasite::Misc)>,
+    pending: Vec<Bytes>,
+    interval_timers: [[i64; 4]; 3],
+    posix_timers: Vec<PosixTimer>,
+}
+
+/// An answer of an export: 0, a number, or a negated error.
+fn answered(pid: i32, question: &'static str, answer: i32) -> Result<i32, Error> {
+    if answer >= 0 {
+        return Ok(answer);
+    }
+    Err(Error::Answer { pid, question, source: io::Error::from_raw_os_error(-answer) })
+}
+
+/// Asks everything that must be asked inside. The victim is cured afterwards by the caller.
+pub(crate) fn ask(infected: &mut Infected, pid: i32, threads: &[i32]) -> Result<Answers, Error> {
+    let mut misc = parasite::Misc::default();
+    let answer = infected.call(blob::DUMP_MISC, (&mut misc,))?;
+    answered(pid, "ids and flags", answer)?;
+    let mut flags = parasite::Flags::default();
+    let answer = infected.call(blob::DUMP_FLAGS, (&mut flags,))?;
+    answered(pid, "flags", answer)?;
+    let credentials = credentials(infected, pid)?;
+    let actions = actions(infected, pid)?;
+    let mut inside = vec![(pid, misc)];
+    for tid in threads.iter().copied().filter(|tid| *tid != pid) {
+        let mut misc = parasite::Misc::default();
+        let answer = infected.call_in(tid, Others::Stopped, blob::DUMP_MISC, (&mut misc,))?;
+        answered(pid, "ids and flags of a thread", answer)?;
+        inside.push((tid, misc));
+    }
+    let (interval_timers, posix_timers, pending) = timers(infected, pid)?;
+    let threads = inside;
+    Ok(Answers { misc, flags, credentials, actions, threads, pending, interval_timers, posix_timers })
+}
+
+fn credentials(infected: &mut Infected, pid: i32) -> Result<Credentials, Error> {
+    let mut dumped = parasite::Credentials::default();
+    let answer = infected.call(blob::DUMP_CREDENTIALS, (&mut dumped,))?;
+    answered(pid, "credentials", answer)?;
+    let mut groups = vec![0; usize::try_from(dumped.groups).unwrap_or(0)];
+    let room = groups.len();
+    let answer = infected.call(blob::DUMP_GROUPS, (groups.as_mut_slice(), room))?;
+    answered(pid, "groups", answer)?;
+    let sets = [dumped.inheritable, dumped.permitted, dumped.effective, dumped.bounding, dumped.ambient];
+    Ok(Credentials {
+        uids: dumped.uids,
+        gids: dumped.gids,
+        groups,
+        capabilities: sets.map(Hex),
+        securebits: dumped.securebits,
+    })
+}
+
+fn actions(infected: &mut Infected, pid: i32) -> Result<Vec<Action>, Error> {
+    let mut dumped = [parasite::SignalAction::default(); parasite::SIGNALS];
+    let answer = infected.call(blob::DUMP_SIGNALS, (dumped.as_mut_slice(),))?;
+    answered(pid, "signal actions", answer)?;
+    let set = (1..).zip(dumped).filter(|(_, action)| *action != parasite::SignalAction::default());
+    Ok(set
+        .map(|(signal, action)| Action {
+            signal,
+            handler: Hex(action.handler),
+            flags: Hex(action.flags),
+            restorer: Hex(action.restorer),
+            mask: Hex(action.mask),
+        })
+        .collect())
+}
+
+type Timers = ([[i64; 4]; 3], Vec<PosixTimer>, Vec<Bytes>);
+
+/// Timers and the signals that are pending for the process. A timer that expires between the two would be in both or in
+/// neither, so the timers are read before and after: only when none has expired between do they belong together.
+fn timers(infected: &mut Infected, pid: i32) -> Result<Timers, Error> {
+    /// A timer that expires more often than the questions take cannot be caught between two of its signals, but a signal that
+    /// is pending already is not made pending twice: then any of the readings is as good as the other.
+    const TRIES: usize = 50;
+    let mut before = read_timers(infected, pid)?;
+    for attempt in 1..=TRIES {
+        let pending = sys::pending(pid, true).map_err(Error::io("look at pending signals"))?;
+        let after = read_timers(infected, pid)?;
+        if attempt == TRIES || !expired(&before, &after) {
+            let (interval, posix) = after;
+            return Ok((interval, posix, pending.into_iter().map(|signal| Bytes(signal.to_vec())).collect()));
+        }
+        before = after;
+    }
+    Err(Error::io("look at the timers")(io::Error::from(io::ErrorKind::TimedOut)))
+}
+
+type Readings = ([[i64; 4]; 3], Vec<PosixTimer>);
+
+fn read_timers(infected: &mut Infected, pid: i32) -> Result<Readings, Error> {
+    let mut dumped = [parasite::IntervalTimer::default(); parasite::TIMERS];
+    let answer = infected.call(blob::DUMP_TIMERS, (dumped.as_mut_slice(),))?;
+    answered(pid, "interval timers", answer)?;
+    let interval = dumped.map(|timer| {
+        [timer.interval_seconds, timer.interval_microseconds, timer.value_seconds, timer.value_microseconds]
+    });
+    let mut posix = posix_timers(pid)?;
+    for timer in &mut posix {
+        let mut dumped = parasite::PosixTimer::default();
+        let answer = infected.call(blob::DUMP_POSIX_TIMER, (timer.id, &mut dumped))?;
+        answered(pid, "a POSIX timer", answer)?;
+        timer.setting = [
+            dumped.interval_seconds,
+            dumped.interval_nanoseconds,
+            dumped.value_seconds,
+            dumped.value_nanoseconds,
+        ];
+    }
+    Ok((interval, posix))
+}
+
+/// Whether a timer has expired between two readings: less time is left as long as it has not.
+fn expired(before: &Readings, after: &Readings) -> bool {
+    let left = |readings: &Readings| -> Vec<[i64; 2]> {
+        let settings = readings.0.iter().chain(readings.1.iter().map(|timer| &timer.setting));
+        settings.map(|[_, _, seconds, fraction]| [*seconds, *fraction]).collect()
+    };
+    let (before, after) = (left(before), left(after));
+    before.len() != after.len()
+        || before
+            .iter()
+            .zip(&after)
+            .any(|(before, after)| after > before || (*after == [0, 0]) != (*before == [0, 0]))
+}
+
+/// The timers of `/proc/PID/timers`, not yet with what they are set to.
+fn posix_timers(pid: i32) -> Result<Vec<PosixTimer>, Error> {
+    let text = proc::read(pid, "timers")?;
+    parse_timers(&text).ok_or_else(|| proc::malformed(pid, "timers"))
+}
+
+fn parse_timers(text: &str) -> Option<Vec<PosixTimer>> {
+    let mut timers: Vec<PosixTimer> = Vec::new();
+    for line in text.lines() {
+        let (name, value) = line.split_once(':')?;
+        let value = value.trim();
+        if name == "ID" {
+            timers.push(PosixTimer {
+                id: value.parse().ok()?,
+                clock: 0,
+                signal: 0,
+                value: Hex(0),
+                notify: 0,
+                thread: 0,
+                setting: [0; 4],
+            });
+            continue;
+        }
+        let timer = timers.last_mut()?;
+        match name {
+            "signal" => {
+                let (signal, pointer) = value.split_once('/')?;
+                timer.signal = signal.parse().ok()?;
+                timer.value = Hex(u64::from_str_radix(pointer, 16).ok()?);
+            }
+            "notify" => {
+                let (way, whom) = value.split_once('/')?;
+                let (kind, id) = whom.split_once('.')?;
+                timer.notify = match way {
+                    "signal" => 0,
+                    "none" => 1,
+                    "thread" => 2,
+                    _ => return None,
+                };
+                if kind == "tid" {
+                    timer.notify |= libc::SIGEV_THREAD_ID;
+                    timer.thread = id.parse().ok()?;
+                }
+            }
+            "ClockID" => timer.clock = value.parse().ok()?,
+            _ => {}
+        }
+    }
+    // In the order in which they were made, as far as that shows.
+    timers.sort_by_key(|timer| timer.id);
+    Some(timers)
+}
+
+/// The lines of `/proc/PID/limits`, which are in the order of the numbers of the resources. The kernel lets more people
+/// read them there than ask for them.
+fn parse_limits(text: &str) -> Option<Vec<[u64; 3]>> {
+    /// Where the first value begins: names have spaces in them.
+    const VALUES_AT: usize = 26;
+    let number = |word: &str| if word == "unlimited" { Some(u64::MAX) } else { word.parse().ok() };
+    let mut limits = Vec::new();
+    for (resource, line) in (0..).zip(text.lines().skip(1)) {
+        let mut words = line.get(VALUES_AT..)?.split_ascii_whitespace();
+        limits.push([resource, number(words.next()?)?, number(words.next()?)?]);
+    }
+    (limits.len() == 16).then_some(limits)
+}
+
+impl Answers {
+    /// What the process has once.
+    pub(crate) fn process(&self, pid: i32, executable: usize) -> Result<Process, Error> {
+        let stat = Stat::of(pid)?;
+        let personality = proc::read(pid, "personality")?;
+        let personality = u64::from_str_radix(personality.trim(), 16);
+        let oom = proc::read(pid, "oom_score_adj")?;
+        let limits =
+            parse_limits(&proc::read(pid, "limits")?).ok_or_else(|| proc::malformed(pid, "limits"))?;
+        let [mut real, virtual_, profiling] = self.interval_timers;
+        // While its signal is pending the real timer rests; it is started again when the signal is taken.
+        if let [seconds, fraction, 0, 0] = real {
+            if [seconds, fraction] != [0, 0] {
+                real = [seconds, fraction, seconds, fraction];
+            }
+        }
+        Ok(Process {
+            pid,
+            start_time: stat.number(22),
+            executable,
+            directory: proc::link(pid, "cwd")?,
+            umask: self.misc.umask,
+            personality: Hex(personality.map_err(|_| proc::malformed(pid, "personality"))?),
+            session_leader: self.misc.sid == self.misc.pid,
+            dumpable: self.misc.dumpable.unsigned_abs(),
+            no_new_privs: self.misc.no_new_privs == 1,
+            parent_death_signal: self.misc.parent_death_signal.unsigned_abs(),
+            child_subreaper: self.flags.child_subreaper == 1,
+            oom_score_adj: oom.trim().parse().map_err(|_| proc::malformed(pid, "oom_score_adj"))?,
+            credentials: self.credentials.clone(),
+            limits,
+            actions: self.actions.clone(),
+            pending: self.pending.clone(),
+            interval_timers: [real, virtual_, profiling],
+            posix_timers: self.posix_timers.clone(),
+        })
+    }
+
+    /// What only shows from inside and no image can hold.
+    pub(crate) fn refusals(&self, threads: &[i32]) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        let mut refuse = |is: bool, reason: &str| {
+            if is {
+                refusals.push(Refusal::Process { reason: reason.to_owned() });
+            }
+        };
+        let flags = &self.flags;
+        refuse(self.misc.dumpable > 1, "may dump its core for root only (fs.suid_dumpable)");
+        refuse(flags.no_huge_pages != 0, "has asked for no huge pages (PR_SET_THP_DISABLE)");
+        refuse(flags.deny_write_execute != 0, "denies itself executable memory (PR_SET_MDWE)");
+        refuse(flags.io_flusher != 0, "is an IO flusher (PR_SET_IO_FLUSHER)");
+        refuse(flags.time_stamp_counter != 1, "may not read the time-stamp counter (PR_SET_TSC)");
+        refuse(flags.machine_check != 2, "has asked for other machine checks (PR_MCE_KILL)");
+        for timer in &self.posix_timers {
+            if clock(timer.clock).is_none() {
+                let words = format!(
+                    "has a timer {} with clock {}, which cannot be made again",
+                    timer.id, timer.clock
+                );
+                refuse(true, &words);
+            }
+            let gone = timer.notify & libc::SIGEV_THREAD_ID != 0 && !threads.contains(&timer.thread);
+            refuse(gone, &format!("has a timer {} for a thread that has ended", timer.id));
+        }
+        refusals
+    }
+
+    /// The program break.
+    pub(crate) fn program_break(&self) -> u64 {
+        self.misc.program_break
+    }
+}
+
+/// The clock as `timer_create` takes it: a clock of the process's or of a thread's own is shown as a negative number.
+pub(crate) fn clock(shown: i32) -> Option<(i32, bool)> {
+    match shown {
+        // The kernel shows the process's and the calling thread's own time with an id of 0.
+        -6 => Some((libc::CLOCK_PROCESS_CPUTIME_ID, false)),
+        -2 => Some((libc::CLOCK_THREAD_CPUTIME_ID, true)),
+        0.. => Some((shown, false)),
+        _ => None,
+    }
+}
+
+/// A thread, as it will go on.
+pub(crate) fn thread(victim: &Victim, pid: i32, tid: i32, said: &parasite::Misc) -> Result<Thread, Error> {
+    let state: ThreadState = victim.thread_state(tid)?;
+    let of = |file: &str| format!("task/{tid}/{file}");
+    let scheduling = sys::scheduling(tid).map_err(Error::io("ask how a thread is scheduled"))?;
+    let pending = sys::pending(tid, false).map_err(Error::io("look at pending signals"))?;
+    // Readable by the owner and root only, and not on every kernel.
+    let slack =
+        Path::new("/proc").join(pid.to_string()).join("task").join(tid.to_string()).join("timerslack_ns");
+    let slack = fs::read_to_string(slack).ok().and_then(|text| text.trim().parse().ok());
+    // Whether it stands on the stack is the kernel's own finding.
+    let flags = said.alternate_stack_flags & !u64::from(libc::SS_ONSTACK.unsigned_abs());
+    let r = &state.registers;
+    Ok(Thread {
+        tid,
+        name: proc::read(pid, &of("comm"))?.trim_end_matches('\n').to_owned(),
+        system_call: state.system_call,
+        registers: Registers {
+            rip: Hex(r.rip),
+            rsp: Hex(r.rsp),
+            eflags: Hex(r.eflags),
+            rax: Hex(r.rax),
+            rbx: Hex(r.rbx),
+            rcx: Hex(r.rcx),
+            rdx: Hex(r.rdx),
+            rsi: Hex(r.rsi),
+            rdi: Hex(r.rdi),
+            rbp: Hex(r.rbp),
+            r8: Hex(r.r8),
+            r9: Hex(r.r9),
+            r10: Hex(r.r10),
+            r11: Hex(r.r11),
+            r12: Hex(r.r12),
+            r13: Hex(r.r13),
+            r14: Hex(r.r14),
+            r15: Hex(r.r15),
+            cs: Hex(r.cs),
+            ss: Hex(r.ss),
+            fs_base: Hex(r.fs_base),
+            gs_base: Hex(r.gs_base),
+        },
+        extended: Bytes(state.extended),
+        mask: Hex(state.mask),
+        pending: pending.into_iter().map(|signal| Bytes(signal.to_vec())).collect(),
+        robust_list: sys::robust_list(tid).map_err(Error::io("ask for a robust list"))?.map(Hex),
+        clear_child_tid: Hex(said.clear_child_tid),
+        rseq: sys::rseq(tid).map_err(Error::io("ask for restartable sequences"))?.map(Hex),
+        alternate_stack: [Hex(said.alternate_stack), Hex(flags), Hex(said.alternate_stack_size)],
+        affinity: Bytes(sys::affinity(tid).map_err(Error::io("ask for a thread's processors"))?),
+        scheduling: [scheduling.policy.into(), scheduling.flags, scheduling.priority.into()],
+        nice: scheduling.nice,
+        io_priority: sys::io_priority(tid).map_err(Error::io("ask for a thread's priority"))?,
+        timer_slack: slack.unwrap_or(said.timer_slack),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_read_as_the_kernel_shows_them() {
+        let text = "ID: 2\nsignal: 10/0000000000000007\nnotify: signal/tid.80\nClockID: -6\nID: 0\n\
+                    signal: 34/00007f0000000000\nnotify: none/pid.80\nClockID: 1\n";
+        let timers = parse_timers(text).unwrap();
+        assert_eq!((timers[0].id, timers[0].clock, timers[0].notify, timers[0].thread), (0, 1, 1, 0));
+        assert_eq!((timers[1].id, timers[1].signal, timers[1].value), (2, 10, Hex(7)));
+        assert_eq!((timers[1].notify, timers[1].thread), (libc::SIGEV_THREAD_ID, 80));
+        assert_eq!(clock(timers[1].clock), Some((libc::CLOCK_PROCESS_CPUTIME_ID, false)));
+        assert!(parse_timers("ID: x\n").is_none());
+    }
+
+    #[test]
+    fn limits_are_those_that_the_kernel_answers() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        for [resource, soft, hard] in parse_limits(&proc::read(own, "limits").unwrap()).unwrap() {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the kernel writes one structure.
+            let answer = unsafe { libc::getrlimit(u32::try_from(resource).unwrap(), &raw mut limit) };
+            assert_eq!((answer, limit.rlim_cur, limit.rlim_max), (0, soft, hard), "{resource}");
+        }
+        assert_eq!(parse_limits("Limit\nMax cpu time              x y seconds\n"), None);
+    }
+
+    #[test]
+    fn a_timer_has_expired_when_more_is_left_than_before() {
+        let with = |left: i64| ([[0, 10, 0, left], [0; 4], [0; 4]], Vec::new());
+        assert!(!expired(&with(9), &with(5)));
+        assert!(expired(&with(1), &with(9)));
+        assert!(expired(&with(1), &with(0)));
+        assert!(!expired(&with(0), &with(0)));
+    }
+}

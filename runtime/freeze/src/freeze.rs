@@ -1,0 +1,201 @@
+//! Freezing: look, stop, ask, copy, make safe, and only then end.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pie_blob_inject::{CrashRisk, Target, Victim, WayBack};
+use pie_blob_parasite::parasite;
+
+use crate::collect::{self, Answers};
+use crate::error::{Error, Refusal};
+use crate::folder::Draft;
+use crate::hex::{Bytes, Hex};
+use crate::inspect::{self, Fingerprints, Inspection};
+use crate::proc::{self, Stat};
+use crate::state::{Machine, Memory, OpenFile, Pages, State};
+use crate::{pages, sys};
+
+/// What a caller may choose.
+#[derive(Default)]
+pub struct Options<'a> {
+    leave_running: bool,
+    progress: Option<&'a mut dyn FnMut(u64, u64)>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("leave_running", &self.leave_running).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Options<'a> {
+    /// Ends the process when the image is safe, and tells nobody how far it is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the process go on when it has been copied.
+    #[must_use]
+    pub fn leave_running(mut self, yes: bool) -> Self {
+        self.leave_running = yes;
+        self
+    }
+
+    /// Is told how many bytes have been copied, of how many.
+    #[must_use]
+    pub fn progress(mut self, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+/// What freezing took.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen {
+    /// Bytes of memory that were stored.
+    pub bytes: u64,
+    /// Threads.
+    pub threads: usize,
+    /// For how long the process stood still; until its end if it was ended.
+    pub stopped: Duration,
+}
+
+/// Freezes the process `pid` to a folder, which must not be there yet or be empty.
+///
+/// It is ended when the image is safe on the disk, or goes on if that was asked for. Whatever fails before, it goes on as
+/// if nothing had been; so it does if this process is killed, before the image is complete.
+///
+/// # Errors
+///
+/// [`Error::Unsupported`] with every reason, before anything is touched; [`Error::Exists`], [`Error::Io`] for the folder;
+/// [`Error::Inject`] where the process may not be stopped.
+pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, Error> {
+    let mut silent = |_, _| ();
+    let progress = options.progress.unwrap_or(&mut silent);
+    let target = Target::open(pid)?;
+    let machine = Machine::here()?;
+    let mut fingerprints = Fingerprints::default();
+    inspect::inspect(pid, &mut fingerprints)?;
+    let Some(way_back) = target.way_back() else {
+        let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through: \
+                      it is linked statically and handles no signal";
+        return Err(Error::Unsupported {
+            pid,
+            refusals: vec![Refusal::Process { reason: reason.to_owned() }],
+        });
+    };
+    let draft = Draft::new(folder)?;
+    let pages_file = draft.create("pages")?;
+    let pages_path = draft.path("pages").display().to_string();
+
+    let target = target.arguments(512 * 1024).prepare(&parasite::BLOB)?;
+    let victim = target.seize()?;
+    let begin = victim.stopped_since();
+    let mut inspection = inspect::inspect(pid, &mut fingerprints)?;
+    let total = pages::find(pid, &mut inspection.areas)?;
+    let (victim, answers) = ask(victim, pid)?;
+    let mut state = state(&victim, inspection, &answers, machine, way_back)?;
+    sync_files(pid, &state)?;
+    state.pages = pages::write(pid, &state.memory.areas, &pages_file, &pages_path, total, progress)?;
+    let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
+    if options.leave_running {
+        victim.release()?;
+        let stopped = begin.elapsed();
+        draft.finish(&state, &pages_file)?;
+        return Ok(frozen(stopped));
+    }
+    draft.finish(&state, &pages_file)?;
+    end(victim, pid)?;
+    Ok(frozen(begin.elapsed()))
+}
+
+/// Puts the parasite in, asks it, takes it out.
+fn ask(victim: Victim, pid: i32) -> Result<(Victim, Answers), Error> {
+    let threads = victim.threads().to_vec();
+    let mut infected = victim.infect(&parasite::BLOB)?;
+    // A quiet signal too many is all that some risk, and nothing that ends them; the rest is not taken.
+    let risky = |risk: &&CrashRisk| **risk != CrashRisk::SignalsCaught;
+    if let Some(risk) = infected.crash_risks().iter().find(risky) {
+        let reason = format!("would not survive the death of this one: {risk}");
+        return Err(Error::Unsupported { pid, refusals: vec![Refusal::Process { reason }] });
+    }
+    let answers = collect::ask(&mut infected, pid, &threads);
+    // Cured whatever it said.
+    let victim = infected.cure()?;
+    let answers = answers?;
+    let refusals = answers.refusals(&threads);
+    if refusals.is_empty() { Ok((victim, answers)) } else { Err(Error::Unsupported { pid, refusals }) }
+}
+
+/// Puts everything together.
+fn state(
+    victim: &Victim,
+    inspection: Inspection,
+    answers: &Answers,
+    machine: Machine,
+    way_back: WayBack,
+) -> Result<State, Error> {
+    let pid = victim.pid();
+    let Inspection { areas, mapped, executable, files, descriptors } = inspection;
+    let mut threads = Vec::new();
+    for (tid, said) in &answers.threads {
+        threads.push(collect::thread(victim, pid, *tid, said)?);
+    }
+    let stat = Stat::of(pid)?;
+    let of = |field| Hex(stat.number(field));
+    // The order of the kernel's structure: code, data, heap, stack, arguments, environment.
+    let program_break = Hex(answers.program_break());
+    let notes =
+        [of(26), of(27), of(45), of(46), of(47), program_break, of(28), of(48), of(49), of(50), of(51)];
+    let way_back = [Hex(way_back.system_call), Hex(way_back.sigreturn)];
+    let auxiliary_vector = Bytes(proc::bytes(pid, "auxv")?);
+    Ok(State {
+        machine,
+        process: answers.process(pid, executable)?,
+        threads,
+        memory: Memory { notes, auxiliary_vector, way_back, areas },
+        mapped,
+        files,
+        descriptors,
+        pages: Pages::default(),
+    })
+}
+
+/// What the process has written to its files is on the disk before the image is.
+fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
+    for (at, file) in state.files.iter().enumerate() {
+        let OpenFile::Path { path, flags, regular: Some(_), .. } = file else { continue };
+        let Some(descriptor) = state.descriptors.iter().find(|descriptor| descriptor.file == at) else {
+            continue;
+        };
+        if flags & libc::O_ACCMODE.unsigned_abs() != libc::O_RDONLY.unsigned_abs() {
+            let file = std::fs::File::open(format!("/proc/{pid}/fd/{}", descriptor.number));
+            file.and_then(|file| file.sync_all()).map_err(Error::io(format!("write {path} to its disk")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the process and waits until it has ended.
+fn end(victim: Victim, pid: i32) -> Result<(), Error> {
+    sys::kill(pid, libc::SIGKILL).map_err(Error::io(format!("end process {pid}")))?;
+    // Its end is this tracer's to take first, and everyone else's afterwards; that of the first thread comes last.
+    for tid in victim.threads().iter().copied().filter(|tid| *tid != pid) {
+        // One that ended before has been taken already.
+        let _ = sys::wait_for(tid, libc::__WALL);
+    }
+    drop(victim);
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(10) {
+        match proc::read(pid, "stat") {
+            Ok(stat)
+                if !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])) => {
+            }
+            _ => break,
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}

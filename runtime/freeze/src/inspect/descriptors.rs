@@ -1,0 +1,145 @@
+//! Descriptors: regular files, directories, a few devices, and the standard streams.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+use super::process::identity;
+use crate::error::{Error, Refusal};
+use crate::proc;
+use crate::state::{Descriptor, Lock, OpenFile};
+use crate::sys::{self, Shared};
+
+/// Devices that are the same whenever they are opened: null, zero, full, random, urandom.
+const DEVICES: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
+
+/// An open file description, and what tells it from others.
+struct Known {
+    number: i32,
+    identity: (u64, u64),
+}
+
+pub(super) fn inspect(
+    pid: i32,
+    refusals: &mut Vec<Refusal>,
+) -> Result<(Vec<OpenFile>, Vec<Descriptor>), Error> {
+    let (mut files, mut descriptors, mut known) = (Vec::new(), Vec::new(), Vec::<Known>::new());
+    for number in proc::numbers(pid, "fd")? {
+        // One that has just been closed is none.
+        let Ok(target) = proc::link(pid, &format!("fd/{number}")) else { continue };
+        let Ok(text) = proc::read(pid, &format!("fdinfo/{number}")) else { continue };
+        let information = proc::fields(&text);
+        let flags = information.get("flags").and_then(|flags| u32::from_str_radix(flags, 8).ok());
+        let flags = flags.ok_or_else(|| proc::malformed(pid, &format!("fdinfo/{number}")))?;
+        let close_on_exec = flags & libc::O_CLOEXEC.unsigned_abs() != 0;
+        let metadata = fs::metadata(format!("/proc/{pid}/fd/{number}"));
+        let identity = metadata.as_ref().map_or((0, 0), |metadata| (metadata.dev(), metadata.ino()));
+        let mut shared = None;
+        for (at, other) in known.iter().enumerate().filter(|(_, other)| other.identity == identity) {
+            let same = sys::share(pid, pid, Shared::File, other.number, number);
+            // A standard stream stays its own, so that each can be redirected when it is thawed.
+            let own_stream = number <= 2 && matches!(files.get(at), Some(OpenFile::Inherited { .. }));
+            if same.map_err(Error::io("compare descriptors (kcmp)"))? && !own_stream {
+                shared = Some(at);
+                break;
+            }
+        }
+        if let Some(file) = shared {
+            descriptors.push(Descriptor { number, file, close_on_exec });
+            continue;
+        }
+        let found = metadata
+            .map_err(|error| format!("cannot be looked at: {error}"))
+            .and_then(|metadata| open_file(&target, &text, flags, &metadata));
+        let file = match found {
+            Err(_) if number <= 2 => OpenFile::Inherited { stream: number },
+            Err(reason) => {
+                refusals.push(Refusal::Descriptor { number, target, reason });
+                continue;
+            }
+            Ok(file) => file,
+        };
+        files.push(file);
+        known.push(Known { number, identity });
+        descriptors.push(Descriptor { number, file: files.len() - 1, close_on_exec });
+    }
+    Ok((files, descriptors))
+}
+
+/// What is opened again, or why it cannot be.
+fn open_file(
+    target: &str,
+    information: &str,
+    flags: u32,
+    metadata: &fs::Metadata,
+) -> Result<OpenFile, String> {
+    let kind = metadata.file_type();
+    if !target.starts_with('/') || !(kind.is_file() || kind.is_dir() || kind.is_char_device()) {
+        return Err(format!("{} cannot be frozen", words(target)));
+    }
+    if kind.is_char_device()
+        && !DEVICES.contains(&(libc::major(metadata.rdev()), libc::minor(metadata.rdev())))
+    {
+        return Err("this device cannot be frozen".to_owned());
+    }
+    if identity(target) != Some((metadata.dev(), metadata.ino())) {
+        return Err("the file has been deleted, moved or replaced".to_owned());
+    }
+    let mut locks = Vec::new();
+    for line in information.lines().filter_map(|line| line.strip_prefix("lock:")) {
+        locks.push(lock(line).ok_or_else(|| format!("has a lock that cannot be taken again:{line}"))?);
+    }
+    if flags & libc::O_ASYNC.unsigned_abs() != 0 {
+        return Err("signals its readiness (O_ASYNC)".to_owned());
+    }
+    let position =
+        proc::fields(information).get("pos").and_then(|position| position.parse().ok()).unwrap_or(0);
+    let regular = kind.is_file().then(|| proc::size_and_time(metadata));
+    Ok(OpenFile::Path { path: target.to_owned(), flags, position, regular, locks })
+}
+
+/// A line like `1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`.
+fn lock(line: &str) -> Option<Lock> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let kind = words.next().filter(|kind| ["POSIX", "FLOCK", "OFDLCK"].contains(kind))?;
+    let write = match (words.next()?, words.next()?) {
+        ("ADVISORY", "READ") => false,
+        ("ADVISORY", "WRITE") => true,
+        _ => return None,
+    };
+    let mut ends = words.skip(2);
+    let start = ends.next()?.parse().ok()?;
+    let end = match ends.next()? {
+        "EOF" => None,
+        end => Some(end.parse().ok()?),
+    };
+    Some(Lock { kind: kind.to_owned(), write, start, end })
+}
+
+/// What a descriptor that is no path is.
+fn words(target: &str) -> String {
+    match target.split_once(':') {
+        Some(("pipe", _)) => "a pipe".to_owned(),
+        Some(("socket", _)) => "a socket".to_owned(),
+        Some(("anon_inode", name)) => {
+            let name = name.trim_matches(['[', ']']);
+            let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            format!("{article} {name} descriptor")
+        }
+        _ => "what is neither a regular file nor a directory".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_are_read_as_the_kernel_writes_them() {
+        let posix = lock("\t1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 1073741826 1073742335").unwrap();
+        assert_eq!((posix.kind.as_str(), posix.write, posix.start), ("POSIX", true, 1_073_741_826));
+        assert_eq!(posix.end, Some(1_073_742_335));
+        let flock = lock("\t2: FLOCK  ADVISORY  READ 4711 fe:00:1234 0 EOF").unwrap();
+        assert_eq!((flock.write, flock.end), (false, None));
+        assert_eq!(lock("\t1: LEASE  ACTIVE    READ 4711 fe:00:1234 0 EOF"), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! Freezes a Linux process to a folder and thaws it from there.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use pie_blob_freeze::{Options, freeze, thaw};
+//!
+//! let image = Path::new("/var/tmp/image");
+//! freeze(4711, image, Options::new())?; // asked through the parasite, copied, ended when the image is safe
+//! let thawed = thaw(image)?; // a new process has become it, through the restorer
+//! let status = thawed.wait()?;
+//! # Ok::<(), pie_blob_freeze::Error>(())
+//! ```
+//!
+//! Two moments, two blobs. When it is frozen, [the parasite](pie_blob_parasite) is put into the process and answers what only
+//! it itself can know. When it is thawed, a new process stages everything and enters [the restorer](pie_blob_restorer),
+//! which replaces it.
+//!
+//! What an image can hold is in [`state`]; everything else is refused before anything is touched, with every reason.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod collect;
+mod error;
+mod folder;
+mod freeze;
+pub mod hex;
+mod inspect;
+mod machine;
+mod numbers;
+mod pages;
+mod proc;
+pub mod show;
+pub mod state;
+mod sys;
+mod thaw;
+
+pub use error::{Error, Refusal};
+pub use freeze::{Frozen, Options, freeze};
+pub use thaw::{Thawed, thaw};
+
+/// Reads what an image says, without its pages.
+///
+/// # Errors
+///
+/// [`Error::Io`], [`Error::Damaged`].
+pub fn read(folder: &std::path::Path) -> Result<state::State, Error> {
+    folder::read(folder)
+}

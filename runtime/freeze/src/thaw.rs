@@ -1,0 +1,168 @@
+//! Thawing: a copy of this process stages everything in a hole that both address spaces have, and enters the restorer there.
+//!
+//! The copy has the ids of the frozen process from its start. What fails while it stages is an error here, and the copy ends;
+//! what fails in the restorer is told through a pipe, and the copy ends too. Nothing half-restored ever runs. If this process
+//! is killed meanwhile, the copy dies with it (`PR_SET_PDEATHSIG`), until it is done.
+
+mod attend;
+mod check;
+mod descriptors;
+mod layout;
+mod plan;
+mod stage;
+mod told;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{FromRawFd, IntoRawFd};
+use std::path::Path;
+use std::process::ExitStatus;
+
+use zerocopy::FromBytes;
+
+use crate::error::Error;
+use crate::state::State;
+use crate::{folder, proc, sys};
+use layout::Layout;
+use told::Told;
+
+/// A process that has been thawed: a child of this one.
+#[derive(Debug)]
+pub struct Thawed {
+    pid: i32,
+}
+
+impl Thawed {
+    /// Its id, the one that it had.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where somebody else has waited for it.
+    pub fn wait(self) -> Result<ExitStatus, Error> {
+        use std::os::unix::process::ExitStatusExt;
+        let status = sys::wait_for(self.pid, 0).map_err(Error::io("wait for the thawed process"))?;
+        Ok(ExitStatus::from_raw(status))
+    }
+
+    /// Waits until it ends, and passes on to it every signal that comes to this process meanwhile.
+    ///
+    /// What a terminal sends goes to both already and is not passed on.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn attend(self) -> Result<ExitStatus, Error> {
+        attend::attend(self.pid)
+    }
+}
+
+/// Thaws the process that was frozen to a folder. The image stays as it is.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] where a byte of the image is not what was written; [`Error::Foreign`] with every reason why it cannot
+/// run here, among them that its ids are in use or the original still lives; [`Error::Threads`];
+/// [`Error::Restore`] where the kernel refused something. No process is left behind in any case.
+pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let threads = proc::numbers(own, "task")?.len();
+    if threads != 1 {
+        return Err(Error::Threads { threads });
+    }
+    let state = folder::read(folder)?;
+    check::consistent(folder, &state)?;
+    check::welcome(folder, &state)?;
+    let layout = Layout::of(&state, &proc::areas(own)?)?;
+    let (mut from_child, to_parent) = pipe()?;
+    let (from_parent, mut to_child) = pipe()?;
+    let pid = state.process.pid;
+    // No signal may come to the copy before it is the program.
+    let mask = sys::block_signals().map_err(Error::io("block signals"))?;
+    // SAFETY: this process has one thread, as counted above.
+    let child = unsafe { sys::copy_process(pid) };
+    if let Ok(None) = child {
+        drop((from_child, to_child));
+        let report = to_parent.into_raw_fd();
+        let error = become_it(folder, &state, &layout, from_parent, report);
+        // SAFETY: the descriptor is open: `become_it` closes all but this one.
+        let mut report = unsafe { File::from_raw_fd(told::last(report)) };
+        let _ = report.write_all(&Told::of(&error).bytes());
+        // SAFETY: ends this process; nothing of the parent's that it copied may be torn down.
+        unsafe { libc::_exit(70) };
+    }
+    drop((to_parent, from_parent));
+    let outcome = match child {
+        Ok(_) => lead(pid, &mut to_child, &mut from_child),
+        Err(source) => Err(Error::Restore { what: format!("create a process with the id {pid}"), source }),
+    };
+    sys::set_signal_mask(mask).map_err(Error::io("let signals through again"))?;
+    outcome.map(|()| Thawed { pid })
+}
+
+/// Tells the copy what it cannot find out, and hears how it fared.
+fn lead(pid: i32, to_child: &mut File, from_child: &mut File) -> Result<(), Error> {
+    let failed = |error| {
+        let _ = sys::kill(pid, libc::SIGKILL);
+        let _ = sys::wait_for(pid, 0);
+        error
+    };
+    let rseq = sys::rseq_of_child(pid).map_err(Error::io("ask for restartable sequences")).map_err(failed)?;
+    let words: Vec<u8> = rseq.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    // If it has died, the answer says so.
+    let _ = to_child.write_all(&words);
+    let mut answer = Vec::new();
+    from_child.read_to_end(&mut answer).map_err(Error::io("hear of the new process")).map_err(failed)?;
+    match Told::read(&answer) {
+        Some(Told::Done) => Ok(()),
+        Some(told) => Err(failed(told.into_error())),
+        None => {
+            let _ = sys::kill(pid, libc::SIGKILL);
+            let status = sys::wait_for(pid, 0).unwrap_or(0);
+            let what = format!("it ended unheard with the status {status:#x}");
+            Err(Error::Restore { what, source: std::io::ErrorKind::UnexpectedEof.into() })
+        }
+    }
+}
+
+/// Becomes the frozen process; returns only why it could not.
+fn become_it(folder: &Path, state: &State, layout: &Layout, mut from_parent: File, report: i32) -> Error {
+    let staged = (|| {
+        let parent = std::os::unix::process::parent_id();
+        plan::die_with_parent(parent)?;
+        let mut words = [0_u8; 24];
+        from_parent.read_exact(&mut words).map_err(Error::io("hear from the parent"))?;
+        drop(from_parent);
+        let rseq = <[u64; 3]>::read_from_bytes(&words).unwrap_or_default();
+        plan::attributes(state)?;
+        let restorer = stage::reserve(layout)?;
+        let files = stage::memory(folder, state, layout)?;
+        let kept = descriptors::restore(state, files, report)?;
+        plan::write(state, layout, rseq, &kept)?;
+        Ok(restorer)
+    })();
+    match staged {
+        // SAFETY: the plan lies where it is told, everything that it names is staged, all signals are blocked, and this
+        // copy has one thread and exists to be replaced.
+        Ok(restorer) => unsafe { restorer.enter(layout.plan) },
+        Err(error) => error,
+    }
+}
+
+fn pipe() -> Result<(File, File), Error> {
+    let mut ends = [0; 2];
+    // SAFETY: the kernel writes two ints.
+    let made = sys::check(libc::c_long::from(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }));
+    made.map_err(Error::io("make a pipe"))?;
+    let [read, write] = ends;
+    // SAFETY: the descriptor is new and nobody else's.
+    let read = unsafe { File::from_raw_fd(read) };
+    // SAFETY: as above.
+    let write = unsafe { File::from_raw_fd(write) };
+    Ok((read, write))
+}

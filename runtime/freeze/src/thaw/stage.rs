@@ -1,0 +1,322 @@
+//! Staging memory: every area as it will be, filled, but in the hole.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::Hasher;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pie_blob::Mapped;
+use pie_blob_restorer::restorer;
+use twox_hash::XxHash3_64;
+
+use super::layout::{Layout, extent};
+use crate::error::Error;
+use crate::hex::Hex;
+use crate::numbers::{PAGE, word};
+use crate::state::{Area, Kind, State};
+use crate::sys;
+
+/// Takes the hole, and maps the restorer at its start.
+pub(super) fn reserve(layout: &Layout) -> Result<Mapped, Error> {
+    let failed = || Error::io("take a hole of the address space");
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: NOREPLACE: nothing that is there is touched.
+    unsafe { map(layout.start, layout.len, libc::PROT_NONE, flags, -1, 0) }.map_err(failed())?;
+    // SAFETY: these pages were taken just now; the blob comes to lie there.
+    unsafe { unmap(layout.start, restorer::BLOB.size().next_multiple_of(PAGE)) }.map_err(failed())?;
+    restorer::BLOB.map_at(layout.start).map_err(|error| {
+        Error::io(format!("map the restorer: {error}"))(std::io::ErrorKind::AddrInUse.into())
+    })
+}
+
+/// Maps plain memory over a part of the hole.
+pub(super) fn plain(address: u64, len: u64) -> Result<(), Error> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    let readable = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: callers name parts of the hole only, which is this module's.
+    unsafe { map(address, len, readable, flags, -1, 0) }.map_err(Error::io("map memory"))
+}
+
+/// Maps and fills every area. Gives the mapped files that are open then.
+pub(super) fn memory(folder: &Path, state: &State, layout: &Layout) -> Result<HashMap<usize, File>, Error> {
+    let mut files = HashMap::new();
+    let executable = state.process.executable;
+    open(state, executable, &mut files)?;
+    for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
+        let Some(staged) = *staged else { continue };
+        let (_, len) = extent(area, layout.longer);
+        let (mut flags, mut descriptor, mut offset) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+        if let Kind::File { file, offset: at, shared } = area.kind {
+            descriptor = open(state, file, &mut files)?;
+            flags = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+            offset = at.0;
+        }
+        let has = |flag: &str| area.flags.iter().any(|has| has == flag);
+        flags |= if has("nr") { libc::MAP_NORESERVE } else { 0 };
+        flags |= if has("gd") { libc::MAP_GROWSDOWN } else { 0 };
+        let what = || format!("map the area at {}", area.start);
+        // SAFETY: the range is a part of the hole, which is this module's.
+        unsafe { map(staged, len, protection(area), flags | libc::MAP_FIXED, descriptor, offset) }
+            .map_err(Error::io(what()))?;
+        advise(area, staged, len).map_err(Error::io(format!(
+            "{} as it was ({})",
+            what(),
+            area.flags.join(" ")
+        )))?;
+    }
+    fill(folder, state, layout)?;
+    for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
+        let Some(staged) = *staged else { continue };
+        if area.flags.iter().any(|flag| flag == "lo") {
+            let only_what_is_used = libc::c_uint::from(area.flags.iter().any(|flag| flag == "lf"));
+            let (_, len) = extent(area, layout.longer);
+            let address = std::ptr::without_provenance::<libc::c_void>(word(staged));
+            // SAFETY: only keeps pages in memory.
+            let answer = unsafe { libc::mlock2(address, word(len), only_what_is_used) };
+            sys::check(libc::c_long::from(answer)).map_err(Error::io("lock memory"))?;
+        }
+    }
+    Ok(files)
+}
+
+/// Opens a mapped file once, to be written if any of its mappings may be.
+fn open(state: &State, index: usize, files: &mut HashMap<usize, File>) -> Result<i32, Error> {
+    if let Some(file) = files.get(&index) {
+        return Ok(file.as_raw_fd());
+    }
+    let (path, writable) =
+        state.mapped.get(index).map_or(("", false), |file| (file.path.as_str(), file.writable));
+    let file = File::options().read(true).write(writable).open(path);
+    let file = file.map_err(Error::io(format!("open {path}")))?;
+    let descriptor = file.as_raw_fd();
+    files.insert(index, file);
+    Ok(descriptor)
+}
+
+fn protection(area: &Area) -> i32 {
+    let letters = [('r', libc::PROT_READ), ('w', libc::PROT_WRITE), ('x', libc::PROT_EXEC)];
+    letters.iter().filter(|(letter, _)| area.permissions.contains(*letter)).map(|(_, bit)| bit).sum()
+}
+
+/// Asks for what the area had asked for.
+fn advise(area: &Area, staged: u64, len: u64) -> std::io::Result<()> {
+    for flag in &area.flags {
+        let advice = match flag.as_str() {
+            "rr" => libc::MADV_RANDOM,
+            "sr" => libc::MADV_SEQUENTIAL,
+            "dc" => libc::MADV_DONTFORK,
+            "mg" => libc::MADV_MERGEABLE,
+            "hg" => libc::MADV_HUGEPAGE,
+            "nh" => libc::MADV_NOHUGEPAGE,
+            "dd" => libc::MADV_DONTDUMP,
+            "wf" => libc::MADV_WIPEONFORK,
+            _ => continue,
+        };
+        let address = std::ptr::without_provenance_mut::<libc::c_void>(word(staged));
+        // SAFETY: none of these changes what lies there.
+        sys::check(libc::c_long::from(unsafe { libc::madvise(address, word(len), advice) }))?;
+    }
+    Ok(())
+}
+
+/// Where a range of `pages` goes.
+#[derive(Clone, Copy)]
+struct Piece {
+    address: u64,
+    len: u64,
+    writable: bool,
+}
+
+/// A range of `pages`, its checksum, and where it goes.
+struct Chunk {
+    at: u64,
+    len: u64,
+    sum: Hex,
+    parts: Vec<Piece>,
+}
+
+/// Below this many bytes a second thread costs more than it brings.
+const ALONE: u64 = 8 << 20;
+
+/// Fills the stored pages in, holding every chunk against its checksum.
+///
+/// What this costs is mostly the kernel's: pages that are made and cleared. That it does on several processors at once.
+fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
+    let path = folder.join("pages");
+    let pages = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let memory = File::options().write(true).open("/proc/self/mem");
+    let memory = memory.map_err(Error::io("write staged memory"))?;
+    let chunks = chunks(state, layout);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let workers = if state.pages.size < ALONE { 1 } else { workers };
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), Error> {
+        let mut buffer = Vec::new();
+        while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let failed = || Error::io(format!("read {}", path.display()));
+            let sum = if chunk.parts.iter().all(|part| part.writable) && chunk.parts.len() <= 512 {
+                fill_directly(&pages, chunk).map_err(failed())?
+            } else {
+                fill_over_permissions(&pages, &memory, chunk, &mut buffer).map_err(failed())?
+            };
+            if sum != chunk.sum {
+                let Chunk { at, len, .. } = chunk;
+                let reason =
+                    format!("the {len} bytes from {at} on have been changed since they were written");
+                return Err(Error::Damaged { path: path.display().to_string(), reason });
+            }
+        }
+        Ok(())
+    };
+    let filled = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mut filled = work();
+        for other in others {
+            let ended = other
+                .join()
+                .unwrap_or_else(|_| Err(Error::io("fill staged memory")(std::io::ErrorKind::Other.into())));
+            filled = filled.and(ended);
+        }
+        filled
+    });
+    // A thread that has been joined is still there for a moment, and its id could be one that is wanted.
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    while crate::proc::numbers(own, "task")?.len() > 1 {
+        std::thread::yield_now();
+    }
+    filled
+}
+
+/// Which bytes of `pages` go where.
+fn chunks(state: &State, layout: &Layout) -> Vec<Chunk> {
+    let areas = state.memory.areas.iter().zip(&layout.staged);
+    let mut pieces =
+        areas.filter_map(|(area, staged)| Some((area, (*staged)?))).flat_map(|(area, staged)| {
+            let (start, _) = extent(area, layout.longer);
+            let writable = area.permissions.contains('w');
+            area.stored.iter().map(move |(from, count)| Piece {
+                address: staged + (from.0 - start),
+                len: count * PAGE,
+                writable,
+            })
+        });
+    let mut rest: Option<Piece> = None;
+    let mut chunks = Vec::new();
+    let mut at = 0;
+    for sum in &state.pages.checksums {
+        let len = (state.pages.size - at).min(state.pages.chunk);
+        let (mut parts, mut left) = (Vec::new(), len);
+        while left > 0 {
+            let Some(piece) = rest.take().or_else(|| pieces.next()) else { break };
+            let taken = piece.len.min(left);
+            parts.push(Piece { len: taken, ..piece });
+            left -= taken;
+            if taken < piece.len {
+                rest = Some(Piece { address: piece.address + taken, len: piece.len - taken, ..piece });
+            }
+        }
+        chunks.push(Chunk { at, len, sum: *sum, parts });
+        at += len;
+    }
+    chunks
+}
+
+/// Reads a chunk to where it goes.
+fn fill_directly(pages: &File, chunk: &Chunk) -> std::io::Result<Hex> {
+    let ranges: Vec<(u64, usize)> = chunk.parts.iter().map(|part| (part.address, word(part.len))).collect();
+    // SAFETY: the ranges are staged memory that may be written, no other chunk has a part in them, and nothing refers to
+    // them.
+    unsafe { read_to(pages, &ranges, chunk.at) }?;
+    let mut hasher = XxHash3_64::default();
+    for (address, len) in ranges {
+        let start = std::ptr::with_exposed_provenance::<u8>(word(address));
+        // SAFETY: as above; it may be read too: x86-64 has no pages that are only written.
+        hasher.write(unsafe { std::slice::from_raw_parts(start, len) });
+    }
+    Ok(Hex(hasher.finish()))
+}
+
+/// Writes a chunk to pages that may not be written, by anyone but a debugger: they come to be pages of their own.
+fn fill_over_permissions(
+    pages: &File,
+    memory: &File,
+    chunk: &Chunk,
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<Hex> {
+    buffer.resize(word(chunk.len), 0);
+    pages.read_exact_at(buffer, chunk.at)?;
+    let mut bytes = buffer.as_slice();
+    for part in &chunk.parts {
+        let Some((these, others)) = bytes.split_at_checked(word(part.len)) else { break };
+        memory.write_all_at(these, part.address)?;
+        bytes = others;
+    }
+    Ok(Hex(XxHash3_64::oneshot(buffer)))
+}
+
+/// Reads from a file into memory.
+///
+/// # Safety
+///
+/// The ranges are memory that may be written and that nothing refers to.
+unsafe fn read_to(file: &File, ranges: &[(u64, usize)], at: u64) -> std::io::Result<()> {
+    let vectors: Vec<libc::iovec> = ranges
+        .iter()
+        .map(|(address, len)| libc::iovec {
+            iov_base: std::ptr::with_exposed_provenance_mut(word(*address)),
+            iov_len: *len,
+        })
+        .collect();
+    let (count, offset) = (vectors.len(), i64::try_from(at).unwrap_or(i64::MAX));
+    let count = libc::c_int::try_from(count).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the caller's promise.
+    let read = unsafe { libc::preadv(file.as_raw_fd(), vectors.as_ptr(), count, offset) };
+    let wanted: usize = ranges.iter().map(|(_, len)| len).sum();
+    if word(sys::check(read as libc::c_long)?) == wanted {
+        Ok(())
+    } else {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// `mmap(2)`.
+///
+/// # Safety
+///
+/// What lies in the range, if the flags allow it to be replaced, is the caller's.
+unsafe fn map(
+    address: u64,
+    len: u64,
+    protection: i32,
+    flags: i32,
+    file: i32,
+    offset: u64,
+) -> std::io::Result<()> {
+    let place = std::ptr::without_provenance_mut::<libc::c_void>(word(address));
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    // SAFETY: the caller's promise.
+    let mapped = unsafe { libc::mmap(place, word(len), protection, flags, file, offset) };
+    if mapped == libc::MAP_FAILED {
+        return Err(std::io::Error::last_os_error());
+    }
+    // From here on the address may be made a pointer again.
+    if mapped.expose_provenance() == word(address) {
+        Ok(())
+    } else {
+        Err(std::io::ErrorKind::AddrInUse.into())
+    }
+}
+
+/// `munmap(2)`.
+///
+/// # Safety
+///
+/// The range is the caller's and nothing refers to it.
+unsafe fn unmap(address: u64, len: u64) -> std::io::Result<()> {
+    let place = std::ptr::without_provenance_mut::<libc::c_void>(word(address));
+    // SAFETY: the caller's promise.
+    sys::check(libc::c_long::from(unsafe { libc::munmap(place, word(len)) })).map(drop)
+}
