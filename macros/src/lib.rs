@@ -71,7 +71,8 @@ use proc_macro::TokenStream;
 /// your build script; `-` in the name becomes `_`), `$OUT_DIR/<name>.po`, `blobs/<name>.po` in your crate. A
 /// name with a `/` in it is a path, relative to your crate. Your crate is compiled again when the file changes.
 ///
-/// It is linked (a static-PIE), or for x86-64 and i386 relocatable: what `ld -r` writes, and compel's `.po`.
+/// It is linked (a static-PIE, or an executable with `--emit-relocs`), or for x86-64 and i386 relocatable: what `ld -r` writes,
+/// and compel's `.po`.
 ///
 /// # What it expands to
 ///

@@ -11,12 +11,14 @@ mod relink;
 #[path = "support/sketch.rs"]
 #[allow(dead_code, reason = "the sketches are for the tests of loading")]
 mod sketch;
+#[path = "foreign/table.rs"]
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pie_blob_build::Blob;
-use pie_blob_image::Image;
+use pie_blob_image::{Image, Limits};
 
 use relink::Recorder;
 
@@ -58,7 +60,7 @@ machines! {
 const OF_C: &str = "\
 base BASE
 operations thrice 1e square 64 twice 14
-assembler 2a 2a 77
+assembler 2a 2a 77 0
 pointers b 21 0 7 1234 8 9 0
 tagged 1 one 2 two
 choices 6 a 9 280 d fffffffa 138d 21 21 2 ffff
@@ -73,6 +75,10 @@ twice 20
 zero five many
 4e2fff8a480a8f02eb17de6 0.3125
 ";
+
+/// What is said of a program for PowerPC that GNU's linker has linked for a fixed address.
+const WRITTEN_BY_GNU: &str = "against `.TOC.`: an address in an instruction, which cannot be moved: compile with `-fPIE`, and \
+                              link with `-pie --no-dynamic-linker` if the linker has written it";
 
 /// Names the compiler for the guests in Rust, in the test that is its own child.
 const PREPARED: &str = "PIE_BLOB_TESTS_PREPARED";
@@ -95,6 +101,46 @@ fn rust() {
         ("s390x-unknown-linux-gnu", Some("qemu-s390x")),
     ] {
         Machine { target, emulator, narrow: false }.is_what_a_linker_makes_and_runs("guest.rs", OF_RUST);
+    }
+}
+
+/// Code that is not position-independent has addresses in its instructions: each architecture's are refused by name.
+#[test]
+fn addresses_in_instructions() {
+    const SOURCE: &str = "int value; int *volatile where; void start(void) { where = &value; }";
+    for (target, flag, expected) in [
+        (
+            "aarch64-freestanding-none",
+            "-mcmodel=large",
+            &["R_AARCH64_MOVW_UABS_G0_NC", "R_AARCH64_MOVW_UABS_G3"][..],
+        ),
+        ("arm-freestanding-eabihf", "-mcpu=cortex_a9", &["R_ARM_MOVW_ABS_NC", "R_ARM_MOVT_ABS"]),
+        ("thumb-freestanding-eabihf", "-mcpu=cortex_a9", &["R_ARM_THM_MOVW_ABS_NC", "R_ARM_THM_MOVT_ABS"]),
+        ("riscv64-freestanding-none", "-mcmodel=medlow", &["R_RISCV_HI20", "R_RISCV_LO12_I"]),
+        ("mips64el-freestanding-gnuabi64", "-G0", &["R_MIPS_HIGHEST", "R_MIPS_HI16", "R_MIPS_LO16"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("source.c"), SOURCE).unwrap();
+        let mut compile = Command::new("zig");
+        compile.args(["cc", "-target", target, flag, "-O1", "-ffreestanding", "-fno-PIC", "-fno-PIE", "-c"]);
+        if target.starts_with("mips") {
+            compile.arg("-mno-abicalls");
+        }
+        let mut link = Command::new(&relink::linkers(target)[0]);
+        link.args(["-static", "--emit-relocs", "--no-relax", "-e", "start", "-o"]).arg(path("linked"));
+        for command in
+            [compile.arg(path("source.c")).arg("-o").arg(path("source.o")), link.arg(path("source.o"))]
+        {
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let file = std::fs::read(path("linked")).unwrap();
+        let faults = Image::parse(&file, &Limits::default()).unwrap_err().to_string();
+        for name in expected {
+            let named = |line: &str| line.starts_with(name) && line.contains("an address in an instruction");
+            assert!(faults.lines().any(named), "{target}: no {name} in\n{faults}");
+        }
     }
 }
 
@@ -144,6 +190,32 @@ impl Machine {
         String::from_utf8(ended.stdout).unwrap()
     }
 
+    /// The same guest linked for a fixed address at two bases, with the relocations kept: the image of either, relocated for
+    /// the other's base, is the other, and runs there.
+    fn executables(&self, folder: &Path, recorder: &Recorder, linker: &Path, expected: &str) {
+        let mut bases = self.bases();
+        if self.target.starts_with("powerpc64le") && linker.ends_with("powerpc64le-linux-gnu-ld") {
+            // Where addresses have 32 bits it writes that of the table into the code that had calculated it.
+            let faults = Image::parse(&recorder.executable(bases[0]), &Limits::default()).unwrap_err();
+            assert!(faults.iter().all(|fault| fault.to_string().contains(WRITTEN_BY_GNU)), "{faults}");
+            bases[0] = bases[1] + 0x1234_0000;
+        }
+        let files = bases.map(|base| recorder.executable(base));
+        let images = files.each_ref().map(|file| Image::parse(file, &Limits::default()));
+        for ((image, base), other) in images.iter().zip(bases.into_iter().rev()).zip(files.iter().rev()) {
+            let place = format!("{}, ET_EXEC by {}, at {base:#x}", self.target, linker.display());
+            let image = image.as_ref().unwrap_or_else(|faults| panic!("{place}: {faults}"));
+            assert!(image.relocations().len() > 10, "{place}: {}", image.relocations().len());
+            let relocated = image.relocated(base).unwrap();
+            let fixed = relink::loaded(other, base, relocated.len());
+            let differences: Vec<_> = (0..fixed.len()).filter(|&at| fixed[at] != relocated[at]).collect();
+            assert!(differences.is_empty(), "{place}: {differences:x?}");
+            let said = self.run(folder, image, base);
+            assert_eq!(said, expected.replace("BASE", &format!("{base:x}")), "{place}");
+        }
+        println!("{} by {}: ET_EXEC, both ways", self.target, linker.display());
+    }
+
     fn is_what_a_linker_makes_and_runs(&self, source: &str, expected: &str) {
         for linker in relink::linkers(self.target) {
             let folder = tempfile::tempdir().unwrap();
@@ -159,6 +231,7 @@ impl Machine {
                 assert_eq!(said, expected.replace("BASE", &format!("{base:x}")), "{place}");
             }
             println!("{} by {}: {} relocations", self.target, linker.display(), image.relocations().len());
+            self.executables(folder.path(), &recorder, &linker, expected);
         }
     }
 }

@@ -15,6 +15,8 @@ mod lines;
 mod policy;
 #[path = "inject/refused.rs"]
 mod refused;
+#[path = "inject/rest.rs"]
+mod rest;
 #[path = "inject/sequence.rs"]
 mod sequence;
 #[path = "inject/signals.rs"]

@@ -4,19 +4,24 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../fuzz/targets/borrowed.rs"]
+mod borrowed;
 #[path = "support/fields.rs"]
 mod fields;
 #[path = "support/promises.rs"]
 mod promises;
 #[path = "support/sketch.rs"]
-#[allow(dead_code, reason = "here images are made of objects")]
+#[allow(dead_code, reason = "here images are made of objects, and given back")]
 mod sketch;
+#[path = "support/written.rs"]
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fields::{Field, fields};
-use pie_blob_image::{Abs32, Image, Limits};
+use pie_blob::__private::Parts;
+use pie_blob_image::{Abs32, Architecture, Image, Limits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -29,7 +34,20 @@ fn accepted(object: &[u8]) -> bool {
     match Image::parse(object, &limits) {
         Ok(image) => {
             promises::kept(&image, LIMIT);
-            promises::loads(&image, sketch::embedded(&image));
+            let relocs = image.relocations().iter().flat_map(|reloc| {
+                let [a, b, c, _] = reloc.kind().import().unwrap_or(0).to_le_bytes();
+                reloc.offset().to_le_bytes().into_iter().chain([reloc.kind().code(), a, b, c])
+            });
+            let parts = Parts {
+                architecture: sketch::architecture(&image),
+                size: image.size(),
+                align: image.align(),
+                narrow: Some((image.narrow().last, image.narrow().first_high)),
+                ..borrowed::NOTHING
+            };
+            borrowed::with_blob(image.bytes().to_vec(), relocs.collect(), parts, |blob| {
+                promises::loads(&image, blob);
+            });
             true
         }
         Err(faults) => {
@@ -61,9 +79,21 @@ fn linker() -> PathBuf {
         .expect("every toolchain has a linker")
 }
 
-/// Good objects of every kind: relocatable ones of both widths, a static-PIE with RELA and one with RELR, a shared object
-/// with imports.
+/// Good objects of every kind: relocatable ones of both widths, a static-PIE with RELA and one with RELR, a shared object with
+/// imports, executables that have kept their relocations, for every architecture, and static-PIEs for MIPS with its GOT that has
+/// none.
 fn objects() -> Vec<(&'static str, Vec<u8>)> {
+    // A fuzzer begins with what these tests begin with, without the zeros between pages.
+    if let Some(corpus) = std::env::var_os("PIE_BLOB_CORPUS") {
+        for (name, object) in laid_out(16) {
+            std::fs::write(Path::new(&corpus).join(name.replace(' ', "-")), object).unwrap();
+        }
+    }
+    laid_out(4096)
+}
+
+/// The objects with segments at multiples of so many bytes; where that is no page, in an image without pages.
+fn laid_out(page: u64) -> Vec<(&'static str, Vec<u8>)> {
     let folder = tempfile::tempdir().unwrap();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/mutants");
     let path = |name: &str| folder.path().join(name);
@@ -75,10 +105,15 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
         run(Command::new("cc").args([width, "-c"]).arg(sources.join(source)).arg("-o").arg(path(object)));
     }
     let linker = linker();
+    let script = std::fs::read_to_string(sources.join("blob.ld")).unwrap();
+    let script = script.replace("ALIGN(4096)", &format!("ALIGN({page})"));
+    let script = if page == 4096 { script } else { script + "__pie_blob_packed = 0;\n" };
+    std::fs::write(path("blob.ld"), &script).unwrap();
+    let pages = format!("max-page-size={page}");
     let link = |object: &str, output: &str, flags: &[&str]| {
         let mut link = Command::new(&linker);
-        link.args(["-z", "norelro", "-z", "noexecstack", "-z", "max-page-size=4096", "--hash-style=sysv"]);
-        link.args(["--build-id=none", "-Bsymbolic"]).args(flags).arg("-T").arg(sources.join("blob.ld"));
+        link.args(["-z", "norelro", "-z", "noexecstack", "-z", &pages, "--hash-style=sysv"]);
+        link.args(["--build-id=none", "-Bsymbolic"]).args(flags).arg("-T").arg(path("blob.ld"));
         run(link.arg("-o").arg(path(output)).arg(path(object)));
     };
     link("wide.o", "pie.po", &["-pie", "--no-dynamic-linker"]);
@@ -93,6 +128,37 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
     if linker.ends_with("ld.lld") {
         link("wide.o", "relr.po", &["-pie", "--no-dynamic-linker", "-z", "pack-relative-relocs"]);
         objects.push(("with RELR", read("relr.po")));
+        let script = std::fs::read_to_string(sources.join("blob.ld")).unwrap();
+        let script =
+            script.replace("*(.comment)", "*(.comment) *(.reginfo .MIPS.abiflags .MIPS.options .rld_map)");
+        std::fs::write(path("foreign.ld"), &script).unwrap();
+        std::fs::write(path("fixed.ld"), script.replacen(". = 0;", ". = 0x10000000;", 1)).unwrap();
+        let link = |object: &str, script: &str, flags: &[&str]| {
+            let mut link = Command::new(&linker);
+            link.args(["-z", "norelro", "-z", &pages, "--hash-style=sysv"]).args(flags);
+            link.arg("-T").arg(path(script)).arg("-o").arg(path("linked.po"));
+            run(link.arg(path(object)));
+            read("linked.po")
+        };
+        objects.push(("ET_EXEC of x86-64", link("wide.o", "fixed.ld", &["-static", "--emit-relocs"])));
+        for row in &written::ROWS {
+            std::fs::write(path("written.o"), written::object(row, 5)).unwrap();
+            if row.architecture != Architecture::X86_64 {
+                let name = row.architecture.name();
+                objects.push((name, link("written.o", "fixed.ld", &["-static", "--emit-relocs"])));
+            }
+            if matches!(row.architecture, Architecture::Mips | Architecture::Mips64) {
+                let object = link("written.o", "foreign.ld", &["-pie", "--no-dynamic-linker"]);
+                objects.push((
+                    if row.architecture == Architecture::Mips {
+                        "static-PIE of O32"
+                    } else {
+                        "static-PIE of N64"
+                    },
+                    object,
+                ));
+            }
+        }
     }
     for (name, object) in &objects {
         assert!(accepted(object), "{name}");
@@ -106,7 +172,15 @@ fn values(field: &Field, good: u64, length: u64) -> Vec<u64> {
     let half = top >> 1;
     let mut values =
         vec![0, 1, 2, 3, 7, 8, 0x10, 0xff, 0x1000, 0xfff1, 0xfff2, 0xffff, half, half + 1, top, top - 1];
-    values.extend([good + 1, good.wrapping_sub(1), good << 1, good >> 1, !good, length, length - 1]);
+    values.extend([
+        good.wrapping_add(1),
+        good.wrapping_sub(1),
+        good << 1,
+        good >> 1,
+        !good,
+        length,
+        length - 1,
+    ]);
     values.extend((0..8 * field.width).map(|bit| good ^ 1 << bit));
     values.iter_mut().for_each(|value| *value &= top);
     values.sort_unstable();
@@ -115,23 +189,33 @@ fn values(field: &Field, good: u64, length: u64) -> Vec<u64> {
     values
 }
 
+/// Every field of every table of one object: how many mutants there are, and how many were refused.
+fn every_field(name: &str, mut object: Vec<u8>) -> (u32, u32) {
+    let (mut tried, mut refused) = (0, 0);
+    let fields = fields(&object);
+    assert!(fields.len() > 150, "{name}: {}", fields.len());
+    for field in fields {
+        let good = field.get(&object);
+        for value in values(&field, good, object.len() as u64) {
+            field.set(&mut object, value);
+            tried += 1;
+            refused += u32::from(!accepted(&object));
+        }
+        field.set(&mut object, good);
+    }
+    assert!(accepted(&object), "{name}");
+    (tried, refused)
+}
+
 #[test]
 fn every_field_of_every_table() {
-    let (mut tried, mut refused) = (0, 0);
-    for (name, mut object) in objects() {
-        let fields = fields(&object);
-        assert!(fields.len() > 150, "{name}: {}", fields.len());
-        for field in fields {
-            let good = field.get(&object);
-            for value in values(&field, good, object.len() as u64) {
-                field.set(&mut object, value);
-                tried += 1;
-                refused += u32::from(!accepted(&object));
-            }
-            field.set(&mut object, good);
-        }
-        assert!(accepted(&object), "{name}");
-    }
+    let counts = std::thread::scope(|scope| {
+        let start = |(name, object)| scope.spawn(move || every_field(name, object));
+        let threads: Vec<_> = objects().into_iter().map(start).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let sum = |(a, b), (c, d)| (a + c, b + d);
+    let (tried, refused) = counts.into_iter().fold((0, 0), sum);
     assert!(tried > 50_000, "{tried}");
     assert!(refused > tried / 4 && refused < tried, "{refused} of {tried}");
     println!("{tried} mutants, {refused} refused");

@@ -21,9 +21,12 @@ mod flat;
 #[path = "foreign/program.rs"]
 mod program;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use flat::{Bench, Source, linkers, run};
+use object::read::elf::{FileHeader, Rel as _, Rela as _, SectionHeader as _};
+use object::{Endianness, elf};
 use pie_blob::__private::{Parts, blob};
 use pie_blob::{Architecture, Blob, Offset, Permissions, Reloc, Segment};
 use pie_blob_image::{Abs32, Image, Limits};
@@ -84,6 +87,43 @@ fn linkers_write_the_same_bytes() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(compared > 40, "{compared}");
+}
+
+/// The relocation types of an object, wherever they are.
+fn types<Elf: FileHeader<Endian = Endianness>>(object: &[u8]) -> BTreeSet<u32> {
+    let header = Elf::parse(object).unwrap();
+    let endian = header.endian().unwrap();
+    let mut types = BTreeSet::new();
+    for section in header.sections(endian, object).unwrap().iter() {
+        if let Some((entries, _)) = section.rela(endian, object).unwrap() {
+            types.extend(entries.iter().map(|entry| entry.r_type(endian, false).0));
+        }
+        if let Some((entries, _)) = section.rel(endian, object).unwrap() {
+            types.extend(entries.iter().map(|entry| entry.r_type(endian).0));
+        }
+    }
+    types
+}
+
+/// Every type that is read is in one of the sources, so that a linker has had its say on it.
+#[test]
+fn every_type_has_a_source() {
+    let (mut wide, mut narrow) = (BTreeSet::new(), BTreeSet::new());
+    for path in sources() {
+        let object = std::fs::read(Bench::new().assemble(&Source::read(&path))).unwrap();
+        if object[4] == 2 {
+            wide.extend(types::<elf::FileHeader64<Endianness>>(&object));
+        } else {
+            narrow.extend(types::<elf::FileHeader32<Endianness>>(&object));
+        }
+    }
+    // By their numbers in the psABIs: 64, PC32, PLT32, GOTPCREL, 32, 32S, 16, PC16, 8, PC8, PC64, GOTOFF64, GOTPC32, GOT64,
+    // GOTPCREL64, GOTPC64, PLTOFF64, SIZE32, SIZE64, GOTPCRELX, REX_GOTPCRELX, CODE_4_GOTPCRELX.
+    let all = [0, 1, 2, 4, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 31, 32, 33, 41, 42, 43];
+    assert_eq!(all.into_iter().filter(|kind| !wide.contains(kind)).collect::<Vec<_>>(), []);
+    // 32, PC32, GOT32, PLT32, GOTOFF, GOTPC, 16, PC16, 8, PC8, GOT32X.
+    let all = [0, 1, 2, 3, 4, 9, 10, 20, 21, 22, 23, 43];
+    assert_eq!(all.into_iter().filter(|kind| !narrow.contains(kind)).collect::<Vec<_>>(), []);
 }
 
 /// The blob that the macro would make of an image.

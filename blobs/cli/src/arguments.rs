@@ -13,7 +13,8 @@ pub(crate) const NAME: &str = "pie-blob";
 
 /// Looks at prelinked ELF objects and writes their images
 ///
-/// An object is a fully linked, position-independent ELF file (static-PIE), or a relocatable one of x86-64 or i386. Its
+/// An object is a fully linked, position-independent ELF file (static-PIE), an executable with its relocations
+/// (`--emit-relocs`), or a relocatable one of x86-64 or i386. Its
 /// image is what lies in memory when its code runs. An object that cannot become a correct image is refused: status 1,
 /// and every reason on standard error. Mistakes in the arguments end with status 2.
 #[derive(Parser)]

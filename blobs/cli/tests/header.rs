@@ -101,17 +101,32 @@ fn write_header(scratch: &Scratch, object: &Path, more: &[&str]) -> PathBuf {
     header
 }
 
-/// Compiles a program that includes the header.
-fn program(scratch: &Scratch, text: &str) -> PathBuf {
-    let (source, program) = (scratch.write("program.c", text), scratch.path("program"));
-    done(Command::new("cc").args(STRICT).arg("-std=c11").arg(source).arg("-o").arg(&program));
-    program
+/// The compilers of the two languages, what a source of theirs is called, and the standard that they are held to.
+const LANGUAGES: [(&str, &str, &str); 3] =
+    [("cc", "c", "-std=c11"), ("c++", "cc", "-std=c++11"), ("c++", "cc", "-std=c++20")];
+
+/// Compiles a program that includes the header: in C and in C++, of the same text.
+fn programs(scratch: &Scratch, text: &str, more: &[&str]) -> Vec<PathBuf> {
+    let compile = |(compiler, extension, standard): (&str, &str, &str)| {
+        let source = scratch.write(&format!("program.{extension}"), text);
+        let program = scratch.path(&format!("program{standard}"));
+        done(
+            Command::new(compiler).args(STRICT).arg(standard).args(more).arg(source).arg("-o").arg(&program),
+        );
+        program
+    };
+    LANGUAGES.into_iter().map(compile).collect()
 }
 
-/// What the header's loader writes at a base, or the status that the program ends with.
-fn loaded(program: &Path, base: u64) -> Result<Vec<u8>, Option<i32>> {
-    let output = Command::new(program).arg(format!("{base:#x}")).output().unwrap();
-    if output.status.success() { Ok(output.stdout) } else { Err(output.status.code()) }
+/// What the header's loader writes at a base, or the status that the program ends with; the same in every language.
+fn loaded(programs: &[PathBuf], base: u64) -> Result<Vec<u8>, Option<i32>> {
+    let mut answers = programs.iter().map(|program| {
+        let output = Command::new(program).arg(format!("{base:#x}")).output().unwrap();
+        if output.status.success() { Ok(output.stdout) } else { Err(output.status.code()) }
+    });
+    let first = answers.next().unwrap();
+    assert!(answers.all(|answer| answer == first), "{base:#x}");
+    first
 }
 
 fn expected(image: &Image, base: u64) -> Vec<u8> {
@@ -124,8 +139,9 @@ fn expected(image: &Image, base: u64) -> Vec<u8> {
 fn it_runs_at_two_bases() {
     let scratch = Scratch::new();
     write_header(&scratch, &scratch.built(), &[]);
-    let program = program(&scratch, RUN);
-    assert_eq!(String::from_utf8(done(&mut Command::new(program)).stdout).unwrap(), "47 48 205\n");
+    for program in programs(&scratch, RUN, &[]) {
+        assert_eq!(String::from_utf8(done(&mut Command::new(program)).stdout).unwrap(), "47 48 205\n");
+    }
 }
 
 #[test]
@@ -133,13 +149,13 @@ fn it_loads_what_the_library_writes() {
     let scratch = Scratch::new();
     let object = scratch.built();
     write_header(&scratch, &object, &[]);
-    let program = program(&scratch, DUMP);
+    let programs = programs(&scratch, DUMP, &[]);
     let image = image(&object);
     for base in [0, 0x7000, 0x5555_5555_4000] {
-        assert!(loaded(&program, base).unwrap() == expected(&image, base), "{base:#x}");
+        assert!(loaded(&programs, base).unwrap() == expected(&image, base), "{base:#x}");
     }
-    assert_eq!(loaded(&program, 0x7001), Err(Some(2)), "misaligned");
-    assert_eq!(loaded(&program, 0xffff_ffff_ffff_f000), Err(Some(3)), "past the last address");
+    assert_eq!(loaded(&programs, 0x7001), Err(Some(2)), "misaligned");
+    assert_eq!(loaded(&programs, 0xffff_ffff_ffff_f000), Err(Some(3)), "past the last address");
 }
 
 /// Words of 32, 16 and 8 bits.
@@ -156,11 +172,11 @@ fn narrow_words() {
         widths.sort_unstable();
         assert_eq!(widths, [1, 2, 4, 4]);
         write_header(&scratch, &object, &["--abs32", how]);
-        let program = program(&scratch, DUMP);
-        assert!(loaded(&program, 0).unwrap() == expected(&image, 0), "{how}");
+        let programs = programs(&scratch, DUMP, &[]);
+        assert!(loaded(&programs, 0).unwrap() == expected(&image, 0), "{how}");
         match abs32 {
-            Abs32::Checked => assert_eq!(loaded(&program, 0x1_2345_6000), Err(Some(4))),
-            _ => assert!(loaded(&program, 0x1_2345_6000).unwrap() == expected(&image, 0x1_2345_6000)),
+            Abs32::Checked => assert_eq!(loaded(&programs, 0x1_2345_6000), Err(Some(4))),
+            _ => assert!(loaded(&programs, 0x1_2345_6000).unwrap() == expected(&image, 0x1_2345_6000)),
         }
     }
 }
@@ -215,12 +231,12 @@ fn words_of_other_architectures() {
         let kinds: Vec<_> = image.relocations().iter().map(|r| r.kind().to_string()).collect();
         assert_eq!(kinds, [kind; 2]);
         write_header(&scratch, &object, &[]);
-        let program = program(&scratch, DUMP);
+        let programs = programs(&scratch, DUMP, &[]);
         for base in [0, 0x7654_3000] {
-            assert!(loaded(&program, base).unwrap() == expected(&image, base), "{kind} at {base:#x}");
+            assert!(loaded(&programs, base).unwrap() == expected(&image, base), "{kind} at {base:#x}");
         }
         if kind == "Relative32" {
-            assert_eq!(loaded(&program, 0x1_0000_0000), Err(Some(3)), "past the last address");
+            assert_eq!(loaded(&programs, 0x1_0000_0000), Err(Some(3)), "past the last address");
         }
     }
 }
@@ -255,7 +271,7 @@ fn imports() {
         *word = u64::from_le_bytes(*word).wrapping_add(added).to_le_bytes();
     }
     assert_eq!(supplied, 3);
-    assert!(loaded(&program(&scratch, DUMP), base).unwrap() == bytes);
+    assert!(loaded(&programs(&scratch, DUMP, &[]), base).unwrap() == bytes);
 }
 
 /// Two headers in one program, and not a warning of those that few ask for.
@@ -270,12 +286,9 @@ fn several_in_one_program() {
     done(command(["header", "-o"]).arg(&other).arg(scratch.path("other-probe.po")));
     let text = "#include \"probe.h\"\n#include \"other.h\"\nint main(void) {\n    \
                 return probe_ID != other_probe_ID || probe_OFFSET_answer != other_probe_OFFSET_answer;\n}\n";
-    let source = scratch.write("both.c", text);
-    let program = scratch.path("both");
-    let mut cc = Command::new("cc");
-    cc.args(STRICT).args(["-std=c11", "-Wconversion", "-Wshadow", "-Wcast-qual"]);
-    done(cc.arg(source).arg("-o").arg(&program));
-    done(&mut Command::new(program));
+    for program in programs(&scratch, text, &["-Wconversion", "-Wshadow", "-Wcast-qual"]) {
+        done(&mut Command::new(program));
+    }
 }
 
 /// A name that C cannot have is refused, with every other one.

@@ -4,13 +4,9 @@
 
 mod common;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use common::{Scratch, command, done, image, refused};
-use object::read::archive::ArchiveFile;
 use serde_json::{Value, json};
 
 fn inspected(object: &Path, more: &[&str]) -> String {
@@ -160,75 +156,4 @@ fn the_same_image_as_the_library() {
     let scratch = Scratch::new();
     let object = scratch.built();
     assert!(inspected(&object, &[]).contains(&format!("{:016x}", image(&object).id())));
-}
-
-/// Objects, shared objects and archives below a folder, links left out.
-fn found(folder: &Path, files: &mut BTreeSet<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (path, kind) = (entry.path(), entry.file_type().unwrap());
-        if kind.is_dir() {
-            found(&path, files);
-        } else if kind.is_file() {
-            let name = entry.file_name().into_string().unwrap_or_default();
-            let wanted = [".o", ".a", ".so", ".rlib"].iter().any(|end| name.ends_with(end));
-            if wanted || name.contains(".so.") {
-                files.insert(path);
-            }
-        }
-    }
-}
-
-/// Whatever is on the machine is drawn or refused. `PIE_BLOB_LOOK_AT` says at how many objects to look, instead of 300.
-#[test]
-fn objects_of_the_machine() {
-    let bound: usize = std::env::var("PIE_BLOB_LOOK_AT").map_or(300, |bound| bound.parse().unwrap());
-    let sysroot = done(Command::new("rustc").args(["--print", "sysroot"])).stdout;
-    let mut files = BTreeSet::new();
-    found(Path::new("/usr/lib"), &mut files);
-    found(Path::new(String::from_utf8(sysroot).unwrap().trim()), &mut files);
-    let scratch = Scratch::new();
-    let (mut drawn, mut refused) = (0_usize, 0_usize);
-    let mut look = |object: &Path, name: &str| {
-        let output = command(["inspect"]).arg(object).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        match output.status.code() {
-            Some(0) => drawn += 1,
-            Some(1) => refused += 1,
-            other => panic!("{name}: {other:?}: {said}"),
-        }
-        let ended = output.status.success();
-        assert!(ended == said.is_empty() && ended != output.stdout.is_empty(), "{name}: {said}");
-        drawn + refused
-    };
-    // Of an archive no more than a few, so that there is something of every kind.
-    let each = bound.div_ceil(50);
-    // From all over: the first ones by name are all of one package.
-    let step = files.len().div_ceil(bound).max(1);
-    let order = (0..step).flat_map(|first| files.iter().skip(first).step_by(step));
-    for file in order {
-        let name = file.display().to_string();
-        let data = fs::read(file).unwrap();
-        let looked = match ArchiveFile::parse(&*data) {
-            Ok(archive) if !archive.is_thin() => {
-                let mut looked = 0;
-                for member in archive.members().flatten().take(each) {
-                    let path = scratch.path("member.o");
-                    fs::write(&path, member.data(&*data).unwrap()).unwrap();
-                    let member = String::from_utf8_lossy(member.name());
-                    looked = look(&path, &format!("{name}({member})"));
-                    if looked >= bound {
-                        break;
-                    }
-                }
-                looked
-            }
-            _ => look(file, &name),
-        };
-        if looked >= bound {
-            break;
-        }
-    }
-    println!("{drawn} drawn, {refused} refused");
-    // A toolchain alone has so many.
-    assert!(drawn + refused >= 50, "{drawn} drawn, {refused} refused");
 }

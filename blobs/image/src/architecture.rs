@@ -115,6 +115,12 @@ impl Architecture {
         row.map(|row| row.architecture)
     }
 
+    /// What a base must be a multiple of, whatever the object says: where code is written in pages and what lies in them
+    /// (`adrp`, `pcalau12i`), it is right at no other place.
+    pub(crate) fn code_alignment(self) -> u64 {
+        if matches!(self, Self::Aarch64 | Self::LoongArch64) { 0x1000 } else { 1 }
+    }
+
     /// The address of the last byte of memory.
     pub(crate) fn last_address(self) -> u64 {
         if self.pointer_width() == 4 { u64::from(u32::MAX) } else { u64::MAX }

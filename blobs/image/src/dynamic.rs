@@ -274,17 +274,34 @@ impl<'data> Reader<'_, 'data> {
     }
 }
 
+/// An entry of a table that keeps its addends in the words.
+pub(crate) fn rel_entry<Elf: FileHeader<Endian = Endianness>>(
+    architecture: Architecture,
+    entry: &Elf::Rel,
+    endian: Endianness,
+) -> Entry {
+    let (symbol, kind) = info(architecture, entry.r_info(endian).into());
+    Entry { offset: entry.r_offset(endian).into(), kind, symbol, addend: None }
+}
+
+/// An entry of a table that keeps its addends itself.
+pub(crate) fn rela_entry<Elf: FileHeader<Endian = Endianness>>(
+    architecture: Architecture,
+    entry: &Elf::Rela,
+    endian: Endianness,
+) -> Entry {
+    let (symbol, kind) = info(architecture, entry.r_info(endian, false).into());
+    let addend = Some(entry.r_addend(endian).into());
+    Entry { offset: entry.r_offset(endian).into(), kind, symbol, addend }
+}
+
 fn rel<Elf: FileHeader<Endian = Endianness>>(
     architecture: Architecture,
     bytes: &[u8],
     endian: Endianness,
 ) -> Option<Vec<Entry>> {
     let entries = object::pod::slice_from_all_bytes::<Elf::Rel>(bytes).ok()?;
-    let decode = |entry: &Elf::Rel| {
-        let (symbol, kind) = info(architecture, entry.r_info(endian).into());
-        Entry { offset: entry.r_offset(endian).into(), kind, symbol, addend: None }
-    };
-    Some(entries.iter().map(decode).collect())
+    Some(entries.iter().map(|entry| rel_entry::<Elf>(architecture, entry, endian)).collect())
 }
 
 fn rela<Elf: FileHeader<Endian = Endianness>>(
@@ -293,12 +310,7 @@ fn rela<Elf: FileHeader<Endian = Endianness>>(
     endian: Endianness,
 ) -> Option<Vec<Entry>> {
     let entries = object::pod::slice_from_all_bytes::<Elf::Rela>(bytes).ok()?;
-    let decode = |entry: &Elf::Rela| {
-        let (symbol, kind) = info(architecture, entry.r_info(endian, false).into());
-        let addend = Some(entry.r_addend(endian).into());
-        Entry { offset: entry.r_offset(endian).into(), kind, symbol, addend }
-    };
-    Some(entries.iter().map(decode).collect())
+    Some(entries.iter().map(|entry| rela_entry::<Elf>(architecture, entry, endian)).collect())
 }
 
 /// The symbol and the type of `r_info`.

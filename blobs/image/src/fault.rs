@@ -105,6 +105,13 @@ pub enum Fault {
         /// The section's name.
         section: String,
     },
+    /// What an executable's linker has made by itself, and no relocation tells what of it is an address.
+    Unexplained {
+        /// The section's name.
+        section: String,
+        /// Where it is, in the image.
+        address: u64,
+    },
     /// An allocated section lies in no segment: its bytes would be lost.
     NotLoaded {
         /// The section's name.
@@ -183,6 +190,13 @@ pub enum SegmentFault {
     },
     /// Address and file offset differ modulo the alignment.
     Incongruent,
+    /// It was linked for a base that the image could not have.
+    Base {
+        /// That base.
+        base: u64,
+        /// What a base is a multiple of.
+        align: u64,
+    },
     /// It is writable and executable.
     WritableCode,
     /// It overlaps another one.
@@ -210,7 +224,7 @@ pub enum RelocationFault {
     Undefined,
     /// Its symbol does not exist in the symbol table.
     NoSymbol,
-    /// Its type is none that is read in relocatable objects.
+    /// Its type is none that is read in relocatable objects and executables.
     Unknown,
     /// Its word is too narrow for an address, and nobody has said that such words are wanted.
     Abs32,
@@ -219,6 +233,10 @@ pub enum RelocationFault {
         /// The value.
         value: i64,
     },
+    /// It is an address, or a part of one, in an instruction.
+    Instruction,
+    /// No word of the global offset table holds its symbol's address.
+    Slot,
     /// The bytes are not what it says: the linker has changed the instruction.
     Changed,
     /// It is a distance to what does not move with the image, so that it differs with the base.
@@ -273,6 +291,8 @@ pub enum SymbolFault {
     ThreadLocal,
     /// Its address is the result of a resolver.
     Ifunc,
+    /// It is weak and absent, and its word in the GOT cannot be told from one that a loader adds the base to: MIPS.
+    AbsentInGot,
     /// It has no place yet (`SHN_COMMON`).
     Common,
     /// It is exported and reaches out of the image.
@@ -308,7 +328,7 @@ impl fmt::Display for Fault {
             Self::FileType { found } => match found.as_str() {
                 "ET_EXEC" => f.write_str(
                     "this is an executable for a fixed address (ET_EXEC), its relocations are gone: compile with \
-                     `-fPIE` and link with `-pie --no-dynamic-linker`, or, for x86, keep them with `--emit-relocs`",
+                     `-fPIE` and link with `-pie --no-dynamic-linker`, or keep them with `--emit-relocs`",
                 ),
                 found => write!(f, "the file type is {found} and not ET_DYN: link with `-pie --no-dynamic-linker`"),
             },
@@ -364,6 +384,11 @@ impl fmt::Display for Fault {
                 f,
                 "the dynamic section does not lead to the relocations in {section}, they would be lost: keep .dynamic \
                  in the linker script"
+            ),
+            Self::Unexplained { section, address } => write!(
+                f,
+                "what the linker has made in {section} at {address:#x} has no relocations, and nothing tells whether it is an \
+                 address: link with `-pie --no-dynamic-linker`"
             ),
             Self::NotLoaded { section, address } => write!(
                 f,
@@ -430,6 +455,9 @@ impl fmt::Display for SegmentFault {
             Self::Incongruent => f.write_str(
                 "lies in the file at an offset that differs from its address modulo the alignment: build it again",
             ),
+            Self::Base { base, align } => {
+                write!(f, "was linked for {base:#x}, which is no multiple of {align:#x}: link it for one that is")
+            }
             Self::WritableCode => f.write_str(
                 "is writable and executable: separate code from data in the linker script, or define \
                  `__pie_blob_packed` where there is no MMU",
@@ -454,7 +482,7 @@ impl fmt::Display for RelocationFault {
             ),
             Self::NoSymbol => f.write_str("the symbol table has no such symbol, the object is damaged: link again"),
             Self::Unknown => f.write_str(
-                "this type is not read in relocatable objects: link the object with `ld -pie --no-dynamic-linker -z text`",
+                "this type is read neither in relocatable objects nor in executables: link with `ld -pie --no-dynamic-linker -z text`",
             ),
             Self::Abs32 => f.write_str(
                 "the word is too narrow for every base: compile with `-fPIE`, or allow it with the option `abs32`, as \
@@ -483,6 +511,14 @@ impl fmt::Display for RelocationFault {
             Self::ThreadLocal => {
                 f.write_str("thread-local storage, and the blob has no thread pointer: use ordinary statics")
             }
+            Self::Instruction => f.write_str(
+                "an address in an instruction, which cannot be moved: compile with `-fPIE`, and link with `-pie \
+                 --no-dynamic-linker` if the linker has written it",
+            ),
+            Self::Slot => f.write_str(
+                "no word of the section .got holds the symbol's address: let the linker script keep .got by itself, or link \
+                 with `-pie --no-dynamic-linker`",
+            ),
             Self::Changed => f.write_str(
                 "the bytes are not what it says, because the linker has changed the instruction: link with `-pie \
                  --no-dynamic-linker`, or with `--no-relax` too",
@@ -521,6 +557,10 @@ impl fmt::Display for SymbolFault {
             Self::ThreadLocal => f.write_str("thread-local, and the blob has no thread pointer: use an ordinary static"),
             Self::Ifunc => f.write_str(
                 "an IFUNC, whose resolver nobody would run: use the plain function (build without `ifunc`/`target_clones`)",
+            ),
+            Self::AbsentInGot => f.write_str(
+                "weak and absent, and the linker has put it among the words of the GOT that a loader adds the base to: define \
+                 it, or link with GNU `ld`",
             ),
             Self::Common => f.write_str("has no room yet (COMMON): compile with `-fno-common` or link with `-d`"),
             Self::OutsideImage { size } => write!(

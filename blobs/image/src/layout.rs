@@ -91,8 +91,25 @@ pub(crate) fn layout(object: &Object<'_>, marks: &Marks, limit: u64, faults: &mu
         return None;
     }
     // Permissions are given page by page, so that a base must be one of a page even where no segment asks for it.
-    let align = loads.iter().map(|load| load.align).fold(page, u64::max);
-    Some(Layout { bytes: flatten(&loads)?, segments, size, align })
+    let least = page.max(object.architecture.code_alignment());
+    let align = loads.iter().map(|load| load.align).fold(least, u64::max);
+    let initialised = loads.iter().filter(|load| load.file_size > 0);
+    let ends = initialised.map(|load| load.address.saturating_add(load.file_size));
+    let mut bytes = vec![0; usize::try_from(ends.max().unwrap_or(0)).ok()?];
+    // What will be no image needs no bytes, unless reasons are to be found in them. Zeros cost nothing until they are written to.
+    if faults.is_empty() || reads_bytes(object) {
+        flatten(&loads, &mut bytes)?;
+    }
+    Some(Layout { bytes, segments, size, align })
+}
+
+/// Whether relocations are read out of the bytes that they are for.
+fn reads_bytes(object: &Object<'_>) -> bool {
+    let dynamic = &object.dynamic;
+    object.fixed
+        || !dynamic.relr.is_empty()
+        || dynamic.got.is_some()
+        || dynamic.relocations.iter().any(|entry| entry.addend.is_none())
 }
 
 /// What is wrong with one segment by itself.
@@ -137,14 +154,11 @@ fn permissions(load: &ProgramHeader<'_>) -> Permissions {
 }
 
 /// The initialised bytes from address 0; gaps and zero-filled memory between them are zeros.
-fn flatten(loads: &[&ProgramHeader<'_>]) -> Option<Vec<u8>> {
-    let initialised = loads.iter().filter(|load| load.file_size > 0);
-    let ends = initialised.clone().map(|load| load.address.saturating_add(load.file_size));
-    let mut bytes = vec![0; usize::try_from(ends.max().unwrap_or(0)).ok()?];
-    for load in initialised {
+fn flatten(loads: &[&ProgramHeader<'_>], bytes: &mut [u8]) -> Option<()> {
+    for load in loads.iter().filter(|load| load.file_size > 0) {
         let data = load.data?;
         let start = usize::try_from(load.address).ok()?;
         bytes.get_mut(start..start.checked_add(data.len())?)?.copy_from_slice(data);
     }
-    Some(bytes)
+    Some(())
 }

@@ -1,8 +1,8 @@
 //! Object to image: reads a prelinked ELF object and flattens it, or says everything that is wrong with it.
 //!
-//! An *object* is fully linked and position-independent (`ET_DYN`), or for x86-64 and i386 relocatable (`ET_REL`: what `ld -r`
-//! writes, and compel's `.po`), and then it is linked here. Its *image* is what lies in memory when
-//! it runs: initialised bytes, a zero tail, segments with permissions, and the *relocations*: the words to
+//! An *object* is fully linked and position-independent (`ET_DYN`), or linked for a fixed address with its relocations kept
+//! (`ET_EXEC`), or for x86-64 and i386 relocatable (`ET_REL`: what `ld -r` writes, and compel's `.po`), and then it is linked
+//! here. Its *image* is what lies in memory when it runs: initialised bytes, a zero tail, segments with permissions, and the *relocations*: the words to
 //! which the base is added, or the address of an *import*, which is a symbol that the object does not define. Nothing else of ELF is left, so that what embeds or loads an image needs no ELF.
 //!
 //! ```no_run
@@ -32,7 +32,7 @@
 //! | `layout` | `PT_LOAD`s to segments and bytes |
 //! | `relocate` | relocation tables to addends in the words, a sorted list, and imports |
 //! | `symbols` | symbol tables to exports |
-//! | `relocatable` | relocatable objects: sections to segments, relocations to bytes and to what is left for the loader |
+//! | `relocatable` | relocatable objects: sections to segments, relocations to bytes and to what is left for the loader; and executables, the other way |
 //! | `narrow` | words that are narrower than an address: at which bases they hold their values |
 //! | `describe`, `types` | debugging information to signatures: what an object says of its own functions |
 //! | `lines` (feature) | debugging information to source lines: where in the source an offset of the image is |

@@ -22,6 +22,8 @@ pub(crate) struct Object<'data> {
     /// `.dynsym`, the table that relocations refer to.
     pub(crate) dynamic_symbols: Vec<ElfSymbol<'data>>,
     pub(crate) dynamic: Dynamic,
+    /// Whether it was linked for a fixed address.
+    pub(crate) fixed: bool,
     /// What only a relocatable object has.
     pub(crate) relocatable: Option<Relocatable<'data>>,
     /// The relocations that an executable for a fixed address has kept.
@@ -59,6 +61,8 @@ pub(crate) struct ElfSymbol<'data> {
     pub(crate) binding: elf::SymbolBind,
     pub(crate) kind: elf::SymbolType,
     pub(crate) visibility: elf::SymbolVisibility,
+    /// What the architecture has put beside the visibility.
+    pub(crate) other: u8,
     pub(crate) place: Place,
     pub(crate) value: u64,
     pub(crate) size: u64,
@@ -188,7 +192,7 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         faults.add(|| Fault::Relocatable { architecture: architecture.name() });
         return None;
     }
-    let executable = file_type == elf::ET_EXEC && relocatable::is_read(architecture);
+    let executable = file_type == elf::ET_EXEC;
     if !relocatable && !executable && file_type != elf::ET_DYN {
         let found = file_type.name().map_or_else(|| format!("{:#x}", file_type.0), str::to_owned);
         faults.add(|| Fault::FileType { found });
@@ -216,17 +220,18 @@ fn read<'data, Elf: FileHeader<Endian = Endianness>>(
         sections: section_headers(&sections, endian, faults),
         segments: Vec::new(),
         dynamic: Dynamic::default(),
+        fixed: executable,
         relocatable: None,
         executable: None,
     };
     // A relocatable object has no program headers, and what may be called so means nothing.
     if relocatable {
-        let read = relocatable::read(&sections, &object.sections, endian, data, faults);
+        let read = relocatable::read(&sections, &object.sections, architecture, endian, data, faults);
         object.relocatable = Some(read);
         return Some(object);
     }
     if executable {
-        let read = relocatable::read(&sections, &object.sections, endian, data, faults);
+        let read = relocatable::read(&sections, &object.sections, architecture, endian, data, faults);
         if read.tables.iter().all(|table| table.entries.is_empty()) {
             faults.add(|| Fault::FileType { found: "ET_EXEC".to_owned() });
             return None;
@@ -309,6 +314,7 @@ fn symbols<'data, Elf: FileHeader<Endian = Endianness>>(
             binding: symbol.st_bind(),
             kind: symbol.st_type(),
             visibility: symbol.st_visibility(),
+            other: symbol.st_other().0,
             place,
             value: symbol.st_value(endian).into(),
             size: symbol.st_size(endian).into(),

@@ -1,10 +1,10 @@
 //! Relocation tables to addends in the words, a sorted list of what is to be added to them, and the imports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::architecture::Action;
 use crate::dynamic::{Entry, ImplicitGot};
-use crate::fault::{Fault, RelocationFault};
+use crate::fault::{Fault, RelocationFault, SymbolFault};
 use crate::faults::Faults;
 use crate::image::{Import, RESERVED, Segment};
 use crate::layout::{Layout, Marks};
@@ -194,17 +194,41 @@ impl Table<'_, '_> {
         // Of the loader's own, the second is there only if its highest bit says so.
         let second = locals.get(1).map_or(0, |&second| self.addend_at(second));
         let own = if second >> (self.width * 8 - 1) == 1 { 2 } else { 1 };
+        if locals.iter().skip(own).any(|&offset| self.addend_at(offset) == 0) {
+            self.absent_in_got(got);
+        }
         for &offset in locals.iter().skip(own) {
             self.word(Word { offset, value: None, added: Added::Base, reach: TWO_PAGES, kind, symbol: 0 });
         }
-        for (number, &offset) in (got.first_symbol..).zip(globals) {
-            let symbol = u32::try_from(number).unwrap_or(u32::MAX);
+        for (number, &offset) in (0..).zip(globals) {
+            let symbol = u32::try_from(got.first_symbol.saturating_add(number)).unwrap_or(u32::MAX);
             match self.symbol(symbol, 0) {
                 Ok((value, added)) => {
                     self.word(Word { offset, value: Some(value), added, reach: 0, kind, symbol });
                 }
                 Err(problem) => self.report(offset, kind, symbol, problem),
             }
+        }
+    }
+
+    /// Reports weak symbols that nobody defines, unless they have global entries: LLVM's linker gives them local ones of 0, which
+    /// cannot be told from the address of the image's first page, and no loader leaves either alone.
+    fn absent_in_got(&mut self, got: ImplicitGot) {
+        let first = usize::try_from(got.first_symbol).unwrap_or(usize::MAX);
+        let globals = self.object.dynamic_symbols.iter().skip(first).map(|symbol| symbol.name);
+        let globals: BTreeSet<&[u8]> = globals.collect();
+        let absent = |symbol: &&ElfSymbol<'_>| {
+            symbol.place == Place::Undefined && symbol.binding == elf::STB_WEAK && !symbol.name.is_empty()
+        };
+        for symbol in
+            self.object.symbols.iter().filter(absent).filter(|symbol| !globals.contains(symbol.name))
+        {
+            self.faults.add(|| Fault::Symbol {
+                name: text(symbol.name),
+                value: 0,
+                section: None,
+                problem: SymbolFault::AbsentInGot,
+            });
         }
     }
 

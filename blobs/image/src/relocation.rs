@@ -123,9 +123,15 @@ impl RelocationKind {
         }
     }
 
-    /// How the base is added to a little-endian word of fewer than 64 bits.
-    pub(crate) fn narrow(width: u8) -> Option<Self> {
-        [Self::Relative32, Self::Relative16, Self::Relative8].into_iter().find(|kind| kind.width() == width)
+    /// How the base is added to a word of fewer than 64 bits; `None` for a big-endian one of 16.
+    pub(crate) fn narrow(width: u8, little_endian: bool) -> Option<Self> {
+        match (width, little_endian) {
+            (4, true) => Some(Self::Relative32),
+            (4, false) => Some(Self::Relative32Be),
+            (2, true) => Some(Self::Relative16),
+            (1, _) => Some(Self::Relative8),
+            _ => None,
+        }
     }
 }
 

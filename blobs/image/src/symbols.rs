@@ -68,6 +68,10 @@ pub(crate) fn collect(
             undefined(symbol, imports, faults);
         }
     }
+    // There will be no image to have them.
+    if !faults.is_empty() {
+        return Default::default();
+    }
     symbols.sort_by(|a: &Symbol, b: &Symbol| {
         (&a.name, a.offset, a.binding).cmp(&(&b.name, b.offset, b.binding))
     });
@@ -132,6 +136,9 @@ fn in_image(
         } else {
             None
         };
+    }
+    if !faults.is_empty() {
+        return None;
     }
     Some(Symbol {
         name: name.to_owned(),

@@ -108,7 +108,7 @@ impl Object {
     }
 
     fn file(mut self) -> Vec<u8> {
-        let names = self.put(&[0]);
+        let names = self.put(b"\0.got\0");
         let names = u16::try_from(self.section(STRTAB, 0, names, [0, 0])).unwrap().to_le_bytes();
         self.data.resize(self.data.len().next_multiple_of(4), 0);
         let count = self.sections.len() + 1;
@@ -122,6 +122,35 @@ impl Object {
         file.extend(self.sections.iter().flat_map(|section| words(section)));
         file
     }
+}
+
+/// Executables that have kept a relocation for every word, of one that calls for an address or for a slot of the table.
+fn kept(machine: u8, kind: u32, many: u32, is_table: bool) -> Vec<u8> {
+    const BASE: u32 = 0x1000_0000;
+    let mut object = Object::default();
+    let bytes = object.put(&words(&vec![BASE; many as usize]));
+    let data = object.section(PROGBITS, ALLOC | WRITE, bytes, [0, 0]);
+    object.sections[data as usize - 1][3] = BASE;
+    let symbols = object.symbols(&vec![1; many as usize], data, b"\0_gp\0");
+    let entries: Vec<u32> = (0..many).flat_map(|entry| [BASE + 4 * entry, (1 + entry) << 8 | kind]).collect();
+    let entries = object.put(&words(&entries));
+    object.section(REL, 0, entries, [symbols, data]);
+    // The symbols lie everywhere, so that each is another one.
+    let places = object.sections[symbols as usize - 1][4] as usize - Object::HEADER;
+    for entry in 0..many {
+        let value = places + 16 * (entry as usize + 1) + 4;
+        object.data[value..value + 4].copy_from_slice(&(BASE + 4 * entry).to_le_bytes());
+    }
+    // With this name the words are the table.
+    object.sections[data as usize - 1][0] = u32::from(is_table);
+    let mut file = object.file();
+    let header = number(file.len());
+    file.extend(words(&[1, bytes[0], BASE, 0, bytes[1], bytes[1], 6, 4]));
+    file[16] = 2;
+    file[18] = machine;
+    file[24..32].copy_from_slice(&words(&[BASE, header]));
+    file[42..46].copy_from_slice(&[32, 0, 1, 0]);
+    file
 }
 
 /// Objects that ask for as much as they can, by what they ask with.
@@ -182,6 +211,14 @@ fn greedy(many: u32) -> Vec<(&'static str, Vec<u8>)> {
         objects.push((what, object.file()));
     }
     objects.push(("a relocation of every word", relocated_everywhere()));
+    for (what, machine, kind, is_table) in [
+        ("words of an executable", 3, 1, false),
+        ("words of the table", 3, 1, true),
+        ("slots of an executable", 40, 96, true),
+        ("halves of an executable", 8, 9, true),
+    ] {
+        objects.push((what, kept(machine, kind, many, is_table)));
+    }
     objects
 }
 

@@ -183,3 +183,37 @@ fn debugging_information_that_is_still_to_be_relocated_is_not_believed() {
     let linked = cc(&["-static-pie", "-Wl,--no-dynamic-linker,-Ttext=0,-e,0,--build-id=none"]);
     assert!(pie_blob_image::describe(&linked, &[answer])[0].is_some());
 }
+
+/// More sections than a symbol's own field can number: the numbers stand in a table of their own.
+#[test]
+fn sections_beyond_the_last_number() {
+    let many: String = (0..0xff10).map(|number| format!(".section .s{number}, \"a\"\n.byte 1\n")).collect();
+    let source = format!(
+        "start: ret\n{many}
+        .section .last, \"aw\"
+        .globl last
+        .type last, @object
+        .balign 8
+    last: .quad last, start, first
+        .size last, 24
+        .section .s0
+    first: .byte 2"
+    );
+    let object = assembled(&source);
+    let count = u16::from_le_bytes([object[60], object[61]]);
+    assert_eq!(count, 0, "e_shnum has no room");
+    let image = Image::parse(&object, &Limits::default()).unwrap_or_else(|faults| panic!("{faults}"));
+    let last = u64::from(image.export("last").unwrap().offset());
+    let at = usize::try_from(last).unwrap();
+    assert_eq!(
+        image.relocations().iter().map(|reloc| u64::from(reloc.offset())).collect::<Vec<_>>(),
+        [last, last + 8, last + 16]
+    );
+    let words: Vec<u64> = image.bytes()[at..at + 24]
+        .chunks(8)
+        .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+        .collect();
+    let first = u64::from(image.symbol("first").unwrap().offset());
+    assert_eq!(words, [last, 0, first]);
+    assert_eq!(image.bytes()[usize::try_from(first).unwrap()], 2);
+}

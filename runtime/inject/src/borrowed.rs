@@ -21,7 +21,7 @@ use crate::x86_64::gadget::Gadgets;
 use crate::x86_64::registers::{self, Registers, SystemCall};
 use crate::x86_64::rseq;
 use crate::x86_64::xstate::ExtendedState;
-use crate::{CrashRisk, Error, restart, sys};
+use crate::{CrashRisk, Error, proc, restart, sys};
 
 pub(crate) use lay::Spot;
 use watched::Watched;
@@ -88,7 +88,11 @@ impl Borrowed {
         let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
         let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
-        let (end, end_means_something) = victim.end_signal(mask);
+        let (mut end, mut end_means_something) = victim.end_signal(mask);
+        if end_means_something {
+            // A thread blocks everything for a moment when it begins, ends or starts another.
+            (end, end_means_something) = victim.end_signal(mask & proc::blocked_by_all(pid));
+        }
         if end_means_something {
             victim.add_risk(CrashRisk::SignalsCaught);
             victim.check_risks()?;
@@ -197,9 +201,9 @@ impl Borrowed {
         if !restart::notes_a_wait(&self.original) {
             return self.run_to_the_end(victim, entry, done);
         }
-        let watched = Watched::begin(self);
+        let watched = Watched::begin(victim, self);
         let stopped = self.run_to_the_end(victim, entry, done)?;
-        self.wait_forgotten |= watched.has_waited(self);
+        self.wait_forgotten |= watched.has_waited(victim, self);
         Ok(stopped)
     }
 

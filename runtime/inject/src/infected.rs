@@ -20,6 +20,9 @@ use crate::{CrashRisk, Error};
 
 pub use threads::Others;
 
+/// Bytes from which on an image is written before it is executable.
+const MUCH: usize = 256 * 1024;
+
 /// A victim in which a blob is mapped and ready to be called. Cured when dropped.
 #[derive(Debug)]
 pub struct Infected {
@@ -184,7 +187,10 @@ impl Session {
             MappingName::Required => (self.named_file(span)?, flags),
             MappingName::WhereSupported => (NO_FILE, flags | libc::MAP_ANONYMOUS),
         };
-        let call = SystemCall::mmap(base, span, executable, flags, file);
+        // Writing over permissions goes page by page, and much of it takes longer than two more calls.
+        let much = self.prepared.image.len() >= MUCH;
+        let permissions = if much { libc::PROT_READ | libc::PROT_WRITE } else { executable };
+        let call = SystemCall::mmap(base, span, permissions, flags, file);
         let answer = self.borrowed.system_call(&mut self.victim, &call);
         if file != NO_FILE {
             self.borrowed.system_call(&mut self.victim, &SystemCall::close(file))?;
@@ -198,12 +204,14 @@ impl Session {
             return Err(Error::Refused { pid, call: call.name, source });
         }
         self.mapped = true;
-        if self.target.memory.write_over(base, &self.prepared.image).is_ok() {
-            return Ok(());
+        if !much {
+            if self.target.memory.write_over(base, &self.prepared.image).is_ok() {
+                return Ok(());
+            }
+            // A kernel that does not let a tracer write over permissions: ask for them and give them up again.
+            let writable = SystemCall::mprotect(base, span, libc::PROT_READ | libc::PROT_WRITE);
+            self.borrowed.system_call(&mut self.victim, &writable)?;
         }
-        // A kernel that does not let a tracer write over permissions: ask for them and give them up again.
-        let writable = SystemCall::mprotect(base, span, libc::PROT_READ | libc::PROT_WRITE);
-        self.borrowed.system_call(&mut self.victim, &writable)?;
         memory::write(self.borrowed.tid(), &[(base, &self.prepared.image)])
             .map_err(Error::kernel("write the image", pid))?;
         let image = self.prepared.arguments.start - base;

@@ -205,6 +205,13 @@ pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, String>, Error> {
     Ok(entries.filter_map(|entry| descriptor(entry.ok()?)).collect())
 }
 
+/// The signals that every thread of a process blocks; bit 0 is signal 1.
+pub(crate) fn blocked_by_all(pid: i32) -> u64 {
+    let threads = threads(pid).unwrap_or_default();
+    let statuses = threads.into_iter().filter_map(|tid| StatusFile::open(tid).ok()?.read(tid).ok());
+    statuses.fold(u64::MAX, |blocked, status| blocked & status.blocked)
+}
+
 /// How often a stopped thread has given its processor up by itself since it began; `None` where the kernel does not say.
 pub(crate) fn voluntary_switches(tid: i32) -> Option<u64> {
     let text = read(&format!("/proc/{tid}/status"), tid).ok()?;
@@ -212,11 +219,24 @@ pub(crate) fn voluntary_switches(tid: i32) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
 }
 
-/// How often a stopped thread has been given a processor since it began; `None` where the kernel does not count.
-pub(crate) fn runs(tid: i32) -> Option<u64> {
-    let text = read(&format!("/proc/{tid}/schedstat"), tid).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    text.split_ascii_whitespace().nth(2)?.parse().ok().filter(|runs| *runs > 0)
+/// `/proc/PID/schedstat`, kept open: how often a thread has been given a processor.
+#[derive(Debug)]
+pub(crate) struct RunsFile(Option<File>);
+
+impl RunsFile {
+    /// One that says nothing where the kernel does not count.
+    pub(crate) fn open(tid: i32) -> Self {
+        sys::count();
+        Self(File::open(format!("/proc/{tid}/schedstat")).ok())
+    }
+
+    pub(crate) fn read(&self) -> Option<u64> {
+        let mut buffer = [0; 80];
+        sys::count();
+        let len = self.0.as_ref()?.read_at(&mut buffer, 0).ok()?;
+        let text = std::str::from_utf8(buffer.get(..len)?).ok()?;
+        text.split_ascii_whitespace().nth(2)?.parse().ok().filter(|runs| *runs > 0)
+    }
 }
 
 /// The processor that a thread ran on last.

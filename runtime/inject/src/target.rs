@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pie_blob::{Blob, Loadable};
 
 use crate::policy::{self, Vfork};
-use crate::proc::{self, Area, Status, StatusFile};
+use crate::proc::{self, Area, RunsFile, Status, StatusFile};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::x86_64::gadget::{self, Gadgets};
@@ -46,6 +46,7 @@ pub struct Target {
     pub(crate) pid: i32,
     pub(crate) memory: Memory,
     pub(crate) status: Arc<StatusFile>,
+    pub(crate) runs: Arc<RunsFile>,
     pub(crate) areas: Vec<Area>,
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
@@ -138,6 +139,7 @@ impl Target {
             pid,
             memory,
             status: Arc::new(status_file),
+            runs: Arc::new(RunsFile::open(pid)),
             areas,
             gadgets,
             options,

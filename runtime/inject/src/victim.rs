@@ -8,7 +8,7 @@ use pie_blob::Loadable;
 
 use crate::cpu::Beside;
 use crate::infected::Infected;
-use crate::proc::{self, Status, StatusFile};
+use crate::proc::{self, RunsFile, Status, StatusFile};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
 use crate::target::{Options, Target};
@@ -28,6 +28,7 @@ pub struct Victim {
     /// What the caller chose, and what of the target is wanted while that is elsewhere.
     pub(crate) options: Options,
     status_file: Arc<StatusFile>,
+    runs_file: Arc<RunsFile>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     suspends_filters: bool,
     pub(crate) status: Status,
@@ -80,6 +81,7 @@ impl Victim {
             held: Held::Seized,
             options: target.options,
             status_file: Arc::clone(&target.status),
+            runs_file: Arc::clone(&target.runs),
             suspends_filters: target.suspends_filters,
             status: Status::default(),
             risks: Vec::new(),
@@ -134,6 +136,7 @@ impl Victim {
             held: Held::Adopted { options },
             options: target.options,
             status_file: Arc::clone(&target.status),
+            runs_file: Arc::clone(&target.runs),
             suspends_filters: target.suspends_filters,
             status: Status::default(),
             risks: Vec::new(),
@@ -157,8 +160,7 @@ impl Victim {
         Ok(victim)
     }
 
-    /// Seizes and stops threads until a look at the list of them shows no new one: threads that are stopped create
-    /// none.
+    /// Seizes and stops threads until none is missing: threads that are stopped create none.
     ///
     /// The status is read while the threads still run, because that takes as long as ten other requests. It says how many
     /// they are, and whoever creates another from then on stops with an event that says so.
@@ -173,11 +175,14 @@ impl Victim {
         let mut first = true;
         loop {
             let mut stopping = Vec::new();
+            let mut ended = Vec::new();
             for tid in found {
                 match self.seize_thread(tid) {
                     Ok(()) => stopping.push(tid),
                     // It ended between the look and the seizure, or is the first thread and ended before the others.
-                    Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH)) || self.is_dead(tid) => {}
+                    Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH)) || self.is_dead(tid) => {
+                        ended.push(tid);
+                    }
                     // The child of a traced thread, traced from its start.
                     Err(_) if self.is_ours(tid) => stopping.push(tid),
                     Err(source) => return Err(self.seizure_refused(source)),
@@ -195,6 +200,8 @@ impl Victim {
                 let _ = ptrace::interrupt(tid);
             }
             let mut created = Vec::new();
+            // This thread is on the victim's processor: all of them stop as soon as they may run there.
+            wait::yield_now();
             for tid in stopping {
                 match self.wait_for_stop(tid, &mut created)? {
                     Halt::Stopped => {}
@@ -202,15 +209,24 @@ impl Victim {
                     Halt::Ended => self.threads.retain(|thread| *thread != tid),
                 }
             }
-            if self.status.threads == 1 && self.threads.len() == 1 && created.is_empty() {
+            let all = match created.is_empty() {
+                // The only one, and whoever had created another since would have said so.
+                true if self.status.threads == 1 && self.threads.len() == 1 => true,
+                true if self.threads.len() > 1 => self.holds_all()?,
+                _ => false,
+            };
+            if all {
                 return Ok(());
             }
             let listed = proc::threads(pid)?;
             for stranger in created.into_iter().filter(|tid| !listed.contains(tid)) {
                 self.let_stranger_go(stranger);
             }
-            found = listed.into_iter().filter(|tid| !self.threads.contains(tid)).collect();
-            found.retain(|tid| !self.is_dead(*tid));
+            // One that has ended stays listed for a while, the first until all have.
+            found = listed
+                .into_iter()
+                .filter(|tid| !self.threads.contains(tid) && !ended.contains(tid))
+                .collect();
             if found.is_empty() && self.holds_all()? {
                 return if self.threads.is_empty() { Err(Error::Zombie { pid }) } else { Ok(()) };
             }
@@ -298,8 +314,6 @@ impl Victim {
         let limit = self.options.stop_within;
         let begin = Instant::now();
         let mut polls = 0_u32;
-        // This thread is on the victim's processor: the victim stops as soon as it may run there.
-        wait::yield_now();
         loop {
             match wait::poll(tid) {
                 Ok(Some(Change::Event(libc::PTRACE_EVENT_CLONE))) => {
@@ -378,6 +392,11 @@ impl Victim {
         first.copied().ok_or(Error::Zombie { pid: self.pid })
     }
 
+    /// How often a thread has been given a processor.
+    pub(crate) fn runs(&self, tid: i32) -> Option<u64> {
+        if tid == self.pid { self.runs_file.read() } else { RunsFile::open(tid).read() }
+    }
+
     /// Whether the threads were seized here, and not by the caller.
     pub(crate) fn is_seized(&self) -> bool {
         self.held == Held::Seized
@@ -404,16 +423,16 @@ impl Victim {
         Ok(())
     }
 
-    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor blocks nor
-    /// has pending. A blocked one is waited for with `signalfd` or `sigwait`, and would be lost if it came while a call has
-    /// it unblocked. `blocked` are those of the thread that makes the call, where it is known.
+    /// The signal that ends a call: one whose default is to do nothing, which the victim neither catches nor has pending, and
+    /// which is not among those that are blocked. A blocked one may be waited for with `signalfd` or `sigwait`, and would be
+    /// lost if it came while a call has it unblocked.
     ///
     /// The second value says that there is none such: the victim would see it, or miss one, if the tracer died.
     pub(crate) fn end_signal(&self, blocked: u64) -> (i32, bool) {
         let quiet = [libc::SIGURG, libc::SIGWINCH, libc::SIGCHLD];
         let has = |set: u64, signal: i32| set >> (signal - 1) & 1 == 1;
         let free = |signal: &i32| !has(self.status.pending, *signal);
-        let wanted = self.status.caught | self.status.blocked | blocked;
+        let wanted = self.status.caught | blocked;
         let silent = quiet.iter().filter(|signal| free(signal)).find(|signal| !has(wanted, **signal));
         match silent.or_else(|| quiet.iter().find(|signal| free(signal))) {
             Some(signal) => (*signal, has(wanted, *signal)),

@@ -23,8 +23,9 @@ pub(crate) struct Trial<'a> {
     pub(crate) afterwards: Option<fn(&Running)>,
     /// How many of the host's calls are tried, unless all are asked for.
     pub(crate) points: usize,
-    /// How many victims at a time: most of each trial is waiting, unless the victim computes with many threads.
-    pub(crate) at_a_time: usize,
+    /// Whether the victim has so many threads that only one is tried at a time, and of all calls a quarter, another one each
+    /// time: most are the same ones again for the next thread.
+    pub(crate) crowded: bool,
 }
 
 /// Runs the host under strace.
@@ -69,14 +70,15 @@ impl Trial<'_> {
     pub(crate) fn run(&self, name: &str) {
         let calls = calls(self);
         assert!(calls.len() > 60, "{calls:?}");
-        let step = if all() { 1 } else { calls.len().div_ceil(self.points) };
-        // From the end: what is near the cure is always tried.
-        let points: Vec<_> = calls.iter().rev().step_by(step).collect();
+        let (at_a_time, all_step) = if self.crowded { (1, 4) } else { (4, 1) };
+        let step = if all() { all_step } else { calls.len().div_ceil(self.points) };
+        let first = usize::try_from(random(Duration::from_nanos(step as u64)).as_nanos()).unwrap();
+        let points: Vec<_> = calls.iter().skip(first).step_by(step).collect();
         let missed = AtomicUsize::new(0);
-        at_once(self.at_a_time, points.len(), |at| {
+        at_once(at_a_time, points.len(), |at| {
             let (call, nth) = points[at];
             // A run may make a call less often than the first did: it polls. Then an earlier one of the same is tried.
-            let tried = (0..4).map(|less| nth.saturating_sub(less).max(1));
+            let tried = (0..4).map(|quarters| (nth * (4 - quarters)).div_ceil(4));
             if !tried.into_iter().any(|nth| self.killed_at(call, nth)) {
                 missed.fetch_add(1, Ordering::Relaxed);
             }
@@ -84,10 +86,10 @@ impl Trial<'_> {
         let missed = missed.into_inner();
         assert!(missed * 10 <= points.len(), "{missed} of {} kills never came", points.len());
 
-        let moments = if all() { 100 } else { 20 };
+        let moments = if all() { 100 } else { (self.points / 2).max(8) };
         let took = self.undisturbed();
         let within = AtomicUsize::new(0);
-        at_once(self.at_a_time, moments, |at| {
+        at_once(at_a_time, moments, |at| {
             if at % 2 == 0 {
                 self.killed_after(random(took));
             } else {

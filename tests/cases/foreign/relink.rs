@@ -69,14 +69,26 @@ impl Recorder {
 
     /// The first `length` bytes that the linker lays out for the base.
     pub(crate) fn fixed(&self, base: u64, length: usize) -> Vec<u8> {
+        loaded(&self.link(base, false), base, length)
+    }
+
+    /// The executable that the linker makes for the base, with the relocations kept.
+    pub(crate) fn executable(&self, base: u64) -> Vec<u8> {
+        self.link(base, true)
+    }
+
+    fn link(&self, base: u64, keep: bool) -> Vec<u8> {
         let recorded = fs::read_to_string(self.folder.join("arguments")).unwrap();
         let output = self.folder.join("fixed");
         let mut command = Command::new(&self.linker);
         // For i386 GNU's linker makes other instructions of those that load from the GOT where the result is at a fixed
         // address. Its addends lie in the words: position-independent at a base, they are what they are to become.
-        let independent = self.is_gnu() && recorded.lines().any(|argument| argument == "elf_i386");
+        let independent = !keep && self.is_gnu() && recorded.lines().any(|argument| argument == "elf_i386");
         if !independent {
             command.arg("-static");
+        }
+        if keep {
+            command.arg("--emit-relocs");
         }
         let mut arguments = recorded.lines();
         while let Some(argument) = arguments.next() {
@@ -101,19 +113,23 @@ impl Recorder {
         }
         let ended = command.output().unwrap();
         assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
-        let file = fs::read(output).unwrap();
-        let file = object::File::parse(&*file).unwrap();
-        let mut bytes = vec![0; length];
-        for segment in file.segments() {
-            // What only the reader of an object needs may be empty, and then anywhere.
-            let Some(start) = segment.address().checked_sub(base) else { continue };
-            let data = segment.data().unwrap();
-            let Some(room) = bytes.get_mut(usize::try_from(start).unwrap()..) else { continue };
-            let count = room.len().min(data.len());
-            room[..count].copy_from_slice(&data[..count]);
-        }
-        bytes
+        fs::read(output).unwrap()
     }
+}
+
+/// The first `length` bytes that a program has at its base.
+pub(crate) fn loaded(file: &[u8], base: u64, length: usize) -> Vec<u8> {
+    let file = object::File::parse(file).unwrap();
+    let mut bytes = vec![0; length];
+    for segment in file.segments() {
+        // What only the reader of an object needs may be empty, and then anywhere.
+        let Some(start) = segment.address().checked_sub(base) else { continue };
+        let data = segment.data().unwrap();
+        let Some(room) = bytes.get_mut(usize::try_from(start).unwrap()..) else { continue };
+        let count = room.len().min(data.len());
+        room[..count].copy_from_slice(&data[..count]);
+    }
+    bytes
 }
 
 /// Where the relocated image differs from the linker's bytes: offset and both words, but for those that are not for code.

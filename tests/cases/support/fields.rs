@@ -5,20 +5,27 @@ use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader};
 
-/// A field in a file, little-endian.
+/// A field in a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     at: usize,
     pub(crate) width: usize,
+    little_endian: bool,
 }
 
 impl Field {
     pub(crate) fn get(&self, file: &[u8]) -> u64 {
-        file[self.at..self.at + self.width].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+        let append = |value, byte: &u8| value << 8 | u64::from(*byte);
+        let bytes = file[self.at..self.at + self.width].iter();
+        if self.little_endian { bytes.rev().fold(0, append) } else { bytes.fold(0, append) }
     }
 
     pub(crate) fn set(&self, file: &mut [u8], value: u64) {
-        file[self.at..self.at + self.width].copy_from_slice(&value.to_le_bytes()[..self.width]);
+        let field = &mut file[self.at..self.at + self.width];
+        field.copy_from_slice(&value.to_le_bytes()[..self.width]);
+        if !self.little_endian {
+            field.reverse();
+        }
     }
 }
 
@@ -70,7 +77,7 @@ fn of<Elf: FileHeader<Endian = Endianness>>(file: &[u8], layout: &Layout) -> Vec
     let mut table = |start: u64, count: usize, widths: &[usize]| {
         let mut at = usize::try_from(start).unwrap();
         for width in (0..count).flat_map(|_| widths) {
-            fields.push(Field { at, width: *width });
+            fields.push(Field { at, width: *width, little_endian: file[5] == 1 });
             at += width;
         }
     };

@@ -116,7 +116,7 @@ pub(crate) fn embedded(image: &Image) -> &'static Blob {
 }
 
 /// The runtime's name for what the image is for.
-fn architecture(image: &Image) -> Architecture {
+pub(crate) fn architecture(image: &Image) -> Architecture {
     use pie_blob_image::Architecture as Found;
     match image.architecture() {
         Found::X86_64 => Architecture::X86_64,

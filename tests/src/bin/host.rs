@@ -1,11 +1,11 @@
-//! A host for tests that kill it: on the process that it is told, one cycle with short calls and, before the victim goes
+//! A host for tests that kill it: on the process that it is told, one cycle with short calls, in two threads where there are two, and, before the victim goes
 //! on, a second one with long calls. Says `calling` before the long ones.
 
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use pie_blob_inject::Target;
+use pie_blob_inject::{Others, Target};
 use pie_blob_parasite::{Misc, parasite};
 use pie_blob_wild::wild;
 
@@ -16,8 +16,13 @@ const MILLISECONDS: u64 = 3;
 
 fn cycles(pid: i32) -> Result<(), Box<dyn Error>> {
     let victim = Target::open(pid)?.prepare(&parasite::BLOB)?.seize()?;
+    let other = victim.threads().iter().copied().find(|tid| *tid != pid);
     let mut infected = victim.infect(&parasite::BLOB)?;
-    let answer = infected.call(parasite::PING, ())?;
+    let mut answer = infected.call(parasite::PING, ())?;
+    // There and back again, where there is another thread.
+    if let Some(tid) = other {
+        answer = infected.call_in(tid, Others::Stopped, parasite::PING, ())?;
+    }
     let mut misc = Misc::default();
     infected.call(parasite::DUMP_MISC, (&mut misc,))?;
     if (answer, misc.pid) != (42, pid) {

@@ -24,7 +24,7 @@ pub(super) struct Target {
     /// Whether the base is added to it.
     pub(super) moves: bool,
     /// Whether its symbol is weak and not defined.
-    missing: bool,
+    pub(super) missing: bool,
 }
 
 /// A field that has been written.
@@ -227,7 +227,7 @@ impl Linker<'_, '_> {
                 }
             },
         }
-        let relocation = if moves { self.moving(rule, value)? } else { None };
+        let relocation = if moves { self.moving(rule.size, rule.range, value)? } else { None };
         let (least, most) = rule.range.bounds(rule.size);
         let cut = moves && self.abs32 == Some(Abs32::Truncate);
         if !(least..=most).contains(&value) && !cut {
@@ -241,7 +241,8 @@ impl Linker<'_, '_> {
     /// What is left to do for a word that holds an address of the image.
     pub(super) fn moving(
         &mut self,
-        rule: &Rule,
+        width: u8,
+        range: Range,
         value: i128,
     ) -> Result<Option<RelocationKind>, RelocationFault> {
         // One past the end is an address too.
@@ -249,15 +250,15 @@ impl Linker<'_, '_> {
             return Err(RelocationFault::Target { value: address(value) });
         }
         let architecture = self.object.architecture;
-        if rule.size == architecture.pointer_width() && rule.range == Range::Any {
+        if width == architecture.pointer_width() && range == Range::Any {
             return Ok(Some(architecture.word()));
         }
         match self.abs32 {
             None => return Err(RelocationFault::Abs32),
-            Some(Abs32::Checked) => self.narrow.restrict(rule.range.bounds(rule.size), value),
+            Some(Abs32::Checked) => self.narrow.restrict(range.bounds(width), value),
             Some(Abs32::Truncate) => {}
         }
-        Ok(RelocationKind::narrow(rule.size))
+        RelocationKind::narrow(width, architecture.little_endian()).map(Some).ok_or(RelocationFault::Narrow)
     }
 
     /// The address of a symbol, as far as it is known.
@@ -322,7 +323,7 @@ impl Linker<'_, '_> {
     }
 }
 
-fn symbol_at<'a, 'data>(object: &'a Object<'data>, index: u32) -> Option<&'a ElfSymbol<'data>> {
+pub(super) fn symbol_at<'a, 'data>(object: &'a Object<'data>, index: u32) -> Option<&'a ElfSymbol<'data>> {
     if index == 0 { None } else { object.symbols.get(usize::try_from(index).ok()?) }
 }
 

@@ -1,5 +1,6 @@
 //! Executables for a fixed address (`ET_EXEC`) that have kept their relocations (`--emit-relocs`): the linker has applied all of
-//! them, and what the base is to be added to is found out again.
+//! them, and what the base is to be added to is found out again. Those of x86 are read here, by the table that relocatable
+//! objects have; all others by [`kept`](super::kept).
 //!
 //! A relocation is believed only if the bytes are what it says: linkers change instructions and leave the relocation as it
 //! was. Slots of the global offset table have no relocations; they are found through the code that reads them.
@@ -9,12 +10,14 @@ use std::collections::BTreeMap;
 use object::elf;
 
 use super::apply::{Field, Linker, Target, index, load, store};
+use super::kept::{GP_DISTANCE, is_linkers};
 use super::read::{Table, is_allocated};
 use super::table::{Range, Rule, Value, is_thread_local, rule};
+use crate::Architecture;
 use crate::dynamic::Entry;
 use crate::fault::{Fault, RelocationFault};
 use crate::image::RESERVED;
-use crate::read::{Object, Place, text};
+use crate::read::{Object, Place, Section, text};
 
 /// Moves everything that the object says of addresses to where it is at base 0; returns the address that it was linked for.
 pub(crate) fn rebase(object: &mut Object<'_>) -> u64 {
@@ -29,26 +32,38 @@ pub(crate) fn rebase(object: &mut Object<'_>) -> u64 {
     for symbol in &mut object.symbols {
         let moves = match symbol.place {
             Place::Section(index) => object.sections.get(index).is_some_and(is_allocated),
-            // What scripts define outside of sections.
-            Place::Absolute => symbol.name.starts_with(RESERVED.as_bytes()),
+            // What scripts and linkers define outside of sections.
+            Place::Absolute => symbol.name.starts_with(RESERVED.as_bytes()) || is_linkers(symbol.name),
             Place::Undefined | Place::Common => false,
         };
         if moves {
             symbol.value = symbol.value.wrapping_sub(base);
+        }
+        // No address, so that nobody has to define it.
+        if symbol.name == GP_DISTANCE && object.architecture == Architecture::Mips {
+            symbol.place = Place::Absolute;
         }
     }
     object.entry = object.entry.wrapping_sub(base);
     base
 }
 
+/// What linkers make by themselves, and leave no relocations for.
+const STUBS: [&[u8]; 8] =
+    [b".plt", b".iplt", b".plt.got", b".plt.sec", b".glink", b".branch_lt", b".MIPS.stubs", b".igot.plt"];
+
 impl Linker<'_, '_> {
+    /// Refuses what cannot be moved because nothing tells what is in it.
+    pub(crate) fn refuse_stubs(&mut self) {
+        let stubs = |section: &&Section<'_>| section.size > 0 && STUBS.contains(&section.name);
+        for section in self.object.sections.iter().filter(stubs) {
+            let (section, address) = (text(section.name), section.address);
+            self.faults.add(|| Fault::Unexplained { section, address });
+        }
+    }
+
     /// Takes the address that the object was linked for, `base`, out of every word that holds one of the image.
     pub(crate) fn unapply(&mut self, tables: &[Table], base: u64, bytes: &mut [u8]) {
-        let stubs = |name: &[u8]| matches!(name, b".plt" | b".iplt" | b".plt.got" | b".plt.sec");
-        for section in self.object.sections.iter().filter(|section| section.size > 0 && stubs(section.name)) {
-            let name = text(section.name);
-            self.faults.add(|| Fault::UnreachedRelocations { section: name });
-        }
         let mut slots = BTreeMap::new();
         for entry in tables.iter().flat_map(|table| &table.entries) {
             let entry = &Entry { offset: entry.offset.wrapping_sub(base), ..*entry };
@@ -97,7 +112,7 @@ impl Linker<'_, '_> {
             Value::Absolute => {
                 if target.moves {
                     let value = linked(rule, entry, &target, base, bytes, offset)?;
-                    relocation = self.moving(rule, value)?;
+                    relocation = self.moving(rule.size, rule.range, value)?;
                     store(bytes, offset, rule.size, value).ok_or(RelocationFault::OutsideImage)?;
                 }
             }

@@ -9,17 +9,20 @@
 //! | `got` | the global offset table, and instructions that can do without it |
 //! | `apply` | relocations to bytes and to what is left for the loader |
 //! | `executable` | the same backwards, for executables that have kept their relocations |
+//! | `kept` | that of other architectures |
 
 mod apply;
 mod executable;
 mod got;
+mod kept;
 mod layout;
 mod read;
 mod table;
 
 use object::elf;
 
-use crate::fault::{Fault, SectionFault};
+use crate::Architecture;
+use crate::fault::{Fault, SectionFault, SegmentFault};
 use crate::faults::Faults;
 use crate::image::{Image, Permissions};
 use crate::layout::{Layout, Marks};
@@ -126,6 +129,10 @@ pub(crate) fn unlink(
     limits: &Limits,
     faults: &mut Faults,
 ) -> (Vec<Relocation>, Narrow) {
+    if base % layout.align != 0 {
+        let problem = SegmentFault::Base { base, align: layout.align };
+        faults.add(|| Fault::Segment { address: 0, size: layout.size, problem });
+    }
     let mut linker = Linker {
         object,
         abs32: limits.abs32,
@@ -136,7 +143,12 @@ pub(crate) fn unlink(
         narrow: Narrow::default(),
         fields: Vec::new(),
     };
-    linker.unapply(&executable.tables, base, &mut layout.bytes);
+    linker.refuse_stubs();
+    if object.architecture == Architecture::X86_64 {
+        linker.unapply(&executable.tables, base, &mut layout.bytes);
+    } else {
+        linker.keep(&executable.tables, base, layout);
+    }
     linker.finish()
 }
 

@@ -2,9 +2,10 @@
 
 use object::Endianness;
 use object::elf;
-use object::read::elf::{FileHeader, Rel as _, Rela as _, SectionHeader as _, SectionTable};
+use object::read::elf::{FileHeader, SectionHeader as _, SectionTable};
 
-use crate::dynamic::Entry;
+use crate::Architecture;
+use crate::dynamic::{self, Entry};
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::read::{Section, text};
@@ -37,11 +38,12 @@ pub(crate) struct Table {
 pub(crate) fn read<'data, Elf: FileHeader<Endian = Endianness>>(
     sections: &SectionTable<'data, Elf>,
     decoded: &[Section<'data>],
+    architecture: Architecture,
     endian: Endianness,
     data: &'data [u8],
     faults: &mut Faults,
 ) -> Relocatable<'data> {
-    let mut reader = Reader { decoded, endian, data, budget: data.len(), faults };
+    let mut reader = Reader { decoded, architecture, endian, data, budget: data.len(), faults };
     let contents =
         sections.iter().zip(decoded).map(|(header, section)| reader.contents::<Elf>(header, section));
     let contents = contents.collect();
@@ -63,6 +65,7 @@ pub(crate) fn is_allocated(section: &Section<'_>) -> bool {
 
 struct Reader<'a, 'data> {
     decoded: &'a [Section<'data>],
+    architecture: Architecture,
     endian: Endianness,
     data: &'data [u8],
     /// How many bytes of tables may still be read: tables that lie over one another must not fill the memory.
@@ -126,30 +129,19 @@ impl<'data> Reader<'_, 'data> {
         section: &Section<'_>,
     ) -> Vec<Entry> {
         let bytes = header.data(self.endian, self.data).unwrap_or_default();
-        let (Some(left), endian) = (self.budget.checked_sub(bytes.len()), self.endian) else {
+        let (endian, architecture) = (self.endian, self.architecture);
+        let Some(left) = self.budget.checked_sub(bytes.len()) else {
             self.malformed(section, "it lies over another relocation table");
             return Vec::new();
         };
         self.budget = left;
         let entries = if section.kind == elf::SHT_RELA {
             object::pod::slice_from_all_bytes::<Elf::Rela>(bytes).map(|entries| {
-                let entry = |entry: &Elf::Rela| Entry {
-                    offset: entry.r_offset(endian).into(),
-                    kind: entry.r_type(endian, false),
-                    symbol: entry.r_sym(endian, false),
-                    addend: Some(entry.r_addend(endian).into()),
-                };
-                entries.iter().map(entry).collect()
+                entries.iter().map(|entry| dynamic::rela_entry::<Elf>(architecture, entry, endian)).collect()
             })
         } else {
             object::pod::slice_from_all_bytes::<Elf::Rel>(bytes).map(|entries| {
-                let entry = |entry: &Elf::Rel| Entry {
-                    offset: entry.r_offset(endian).into(),
-                    kind: entry.r_type(endian),
-                    symbol: entry.r_sym(endian),
-                    addend: None,
-                };
-                entries.iter().map(entry).collect()
+                entries.iter().map(|entry| dynamic::rel_entry::<Elf>(architecture, entry, endian)).collect()
             })
         };
         entries.unwrap_or_else(|()| {

@@ -60,7 +60,9 @@ fn what_cannot_be_reached() {
     );
     refuse(
         "start: ret\n.reloc ., R_X86_64_RELATIVE, 0\n.quad 0\n",
-        &["R_X86_64_RELATIVE at 0x1 in .text: this type is not read in relocatable objects: link the object"],
+        &[
+            "R_X86_64_RELATIVE at 0x1 in .text: this type is read neither in relocatable objects nor in executables: link with",
+        ],
     );
 }
 

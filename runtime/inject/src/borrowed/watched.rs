@@ -5,6 +5,7 @@
 
 use super::Borrowed;
 use crate::proc;
+use crate::victim::Victim;
 
 /// A thread as it was before the blob ran in it.
 pub(super) struct Watched {
@@ -16,20 +17,20 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn begin(borrowed: &Borrowed) -> Self {
+    pub(super) fn begin(victim: &Victim, borrowed: &Borrowed) -> Self {
         let tid = borrowed.tid;
         let known = borrowed.switches.map(|switches| switches + borrowed.stops);
         let switches = known.or_else(|| proc::voluntary_switches(tid));
-        Self { runs: proc::runs(tid), switches, stops: borrowed.stops }
+        Self { runs: victim.runs(tid), switches, stops: borrowed.stops }
     }
 
     /// Whether it may have waited since; yes where the kernel does not say.
-    pub(super) fn has_waited(&self, borrowed: &Borrowed) -> bool {
+    pub(super) fn has_waited(&self, victim: &Victim, borrowed: &Borrowed) -> bool {
         let stops = borrowed.stops - self.stops;
         let same = |before: Option<u64>, after: Option<u64>| {
             before.zip(after).is_some_and(|(before, after)| before + stops == after)
         };
-        !same(self.runs, proc::runs(borrowed.tid))
+        !same(self.runs, victim.runs(borrowed.tid))
             && !same(self.switches, proc::voluntary_switches(borrowed.tid))
     }
 }
