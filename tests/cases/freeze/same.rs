@@ -99,6 +99,12 @@ fn timers_with_handlers_on_an_alternate_stack_and_pending_signals() {
 }
 
 #[test]
+fn a_handler_on_another_stack_and_many_threads() {
+    let program = compile("cc", "elsewhere.c", &[]);
+    whatever_the_moment(&[program.to_str().unwrap(), "300000000"]);
+}
+
+#[test]
 fn python_hashes() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("victims/freeze/hashes.py");
     whatever_the_moment(&["/usr/bin/python3", script.to_str().unwrap(), "800000"]);
