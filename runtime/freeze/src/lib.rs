@@ -35,7 +35,7 @@ mod thaw;
 
 pub use error::{Error, Refusal};
 pub use freeze::{Frozen, Options, freeze};
-pub use thaw::{Thawed, thaw};
+pub use thaw::{Thawed, thaw, thaw_telling};
 
 /// Reads what an image says, without its pages.
 ///

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use pie_blob_freeze::show::Show;
-use pie_blob_freeze::{Error, Options, Thawed, freeze, read, thaw};
+use pie_blob_freeze::{Error, Options, Thawed, freeze, read, thaw_telling};
 
 /// Freezes a process to a folder and thaws it from there
 ///
@@ -85,7 +85,14 @@ fn run(task: Task) -> Result<ExitCode, Error> {
         Task::Thaw { folder } => {
             // What comes while the program is not there yet is for the program.
             let mask = hold_signals();
-            let ended = thaw(&folder).and_then(Thawed::attend);
+            let mut bar = Bar::new();
+            let mut progress = |done, total| {
+                bar.draw(done, total);
+                if done == total {
+                    bar.clear();
+                }
+            };
+            let ended = thaw_telling(&folder, &mut progress).and_then(Thawed::attend);
             release_signals(&mask);
             let status = ended?;
             if let Some(signal) = status.signal() {

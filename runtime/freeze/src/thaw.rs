@@ -62,14 +62,26 @@ impl Thawed {
     }
 }
 
+/// Thaws the process that was frozen to a folder: [`thaw_telling`] without anyone to tell.
+///
+/// # Errors
+///
+/// As [`thaw_telling`].
+pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
+    thaw_telling(folder, &mut |_, _| ())
+}
+
 /// Thaws the process that was frozen to a folder. The image stays as it is.
+///
+/// `progress` is told how many bytes of memory have been filled in, of how many: in the copy of this process that becomes
+/// the thawed one, so that nothing that it remembers is seen here.
 ///
 /// # Errors
 ///
 /// [`Error::Damaged`] where a byte of the image is not what was written; [`Error::Foreign`] with every reason why it cannot
 /// run here, among them that its ids are in use or the original still lives; [`Error::Threads`];
 /// [`Error::Restore`] where the kernel refused something. No process is left behind in any case.
-pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
+pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Thawed, Error> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let threads = proc::numbers(own, "task")?.len();
     if threads != 1 {
@@ -89,7 +101,7 @@ pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
     if let Ok(None) = child {
         drop((from_child, to_child));
         let report = to_parent.into_raw_fd();
-        let error = become_it(folder, &state, &layout, from_parent, report);
+        let error = become_it(folder, &state, &layout, from_parent, report, progress);
         // SAFETY: the descriptor is open: `become_it` closes all but this one.
         let mut report = unsafe { File::from_raw_fd(told::last(report)) };
         let _ = report.write_all(&Told::of(&error).bytes());
@@ -131,7 +143,14 @@ fn lead(pid: i32, to_child: &mut File, from_child: &mut File) -> Result<(), Erro
 }
 
 /// Becomes the frozen process; returns only why it could not.
-fn become_it(folder: &Path, state: &State, layout: &Layout, mut from_parent: File, report: i32) -> Error {
+fn become_it(
+    folder: &Path,
+    state: &State,
+    layout: &Layout,
+    mut from_parent: File,
+    report: i32,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Error {
     let staged = (|| {
         let parent = std::os::unix::process::parent_id();
         plan::die_with_parent(parent)?;
@@ -141,7 +160,7 @@ fn become_it(folder: &Path, state: &State, layout: &Layout, mut from_parent: Fil
         let rseq = <[u64; 3]>::read_from_bytes(&words).unwrap_or_default();
         plan::attributes(state)?;
         let restorer = stage::reserve(layout)?;
-        let files = stage::memory(folder, state, layout)?;
+        let files = stage::memory(folder, state, layout, progress)?;
         let kept = descriptors::restore(state, files, report)?;
         plan::write(state, layout, rseq, &kept)?;
         Ok(restorer)

@@ -6,7 +6,7 @@ use std::hash::Hasher;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pie_blob::Mapped;
 use pie_blob_restorer::restorer;
@@ -41,7 +41,12 @@ pub(super) fn plain(address: u64, len: u64) -> Result<(), Error> {
 }
 
 /// Maps and fills every area. Gives the mapped files that are open then.
-pub(super) fn memory(folder: &Path, state: &State, layout: &Layout) -> Result<HashMap<usize, File>, Error> {
+pub(super) fn memory(
+    folder: &Path,
+    state: &State,
+    layout: &Layout,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<HashMap<usize, File>, Error> {
     let mut files = HashMap::new();
     let executable = state.process.executable;
     open(state, executable, &mut files)?;
@@ -67,7 +72,7 @@ pub(super) fn memory(folder: &Path, state: &State, layout: &Layout) -> Result<Ha
             area.flags.join(" ")
         )))?;
     }
-    fill(folder, state, layout)?;
+    fill(folder, state, layout, progress)?;
     for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
         let Some(staged) = *staged else { continue };
         if area.flags.iter().any(|flag| flag == "lo") {
@@ -144,7 +149,12 @@ const ALONE: u64 = 8 << 20;
 /// Fills the stored pages in, holding every chunk against its checksum.
 ///
 /// What this costs is mostly the kernel's: pages that are made and cleared. That it does on several processors at once.
-fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
+fn fill(
+    folder: &Path,
+    state: &State,
+    layout: &Layout,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), Error> {
     let path = folder.join("pages");
     let pages = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
     let memory = File::options().write(true).open("/proc/self/mem");
@@ -153,7 +163,8 @@ fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let workers = if state.pages.size < ALONE { 1 } else { workers };
     let next = AtomicUsize::new(0);
-    let work = || -> Result<(), Error> {
+    let done = AtomicU64::new(0);
+    let work = |tell: &mut dyn FnMut(u64)| -> Result<(), Error> {
         let mut buffer = Vec::new();
         while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
             let failed = || Error::io(format!("read {}", path.display()));
@@ -168,12 +179,13 @@ fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
                     format!("the {len} bytes from {at} on have been changed since they were written");
                 return Err(Error::Damaged { path: path.display().to_string(), reason });
             }
+            tell(done.fetch_add(chunk.len, Ordering::Relaxed) + chunk.len);
         }
         Ok(())
     };
     let filled = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut filled = work();
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(|| work(&mut |_| ()))).collect();
+        let mut filled = work(&mut |done| progress(done, state.pages.size));
         for other in others {
             let ended = other
                 .join()
@@ -182,6 +194,7 @@ fn fill(folder: &Path, state: &State, layout: &Layout) -> Result<(), Error> {
         }
         filled
     });
+    progress(state.pages.size, state.pages.size);
     // A thread that has been joined is still there for a moment, and its id could be one that is wanted.
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     while crate::proc::numbers(own, "task")?.len() > 1 {
