@@ -272,7 +272,8 @@ impl Answers {
         refuse(flags.time_stamp_counter != 1, "may not read the time-stamp counter (PR_SET_TSC)");
         refuse(flags.machine_check != 2, "has asked for other machine checks (PR_MCE_KILL)");
         for timer in &self.posix_timers {
-            if clock(timer.clock).is_none() {
+            // Which thread's own time it is does not show.
+            if clock(timer.clock).is_none_or(|(_, of_a_thread)| of_a_thread && threads.len() > 1) {
                 let words = format!(
                     "has a timer {} with clock {}, which cannot be made again",
                     timer.id, timer.clock

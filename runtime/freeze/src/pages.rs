@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::hex::Hex;
 use crate::numbers::{PAGE, word};
 use crate::state::{Area, Kind, Pages};
-use crate::sys::{self, PageRegion};
+use crate::sys::{self, PageRegion, Wanted};
 
 /// The bytes that one checksum is of, and that are read at once.
 pub(crate) const CHUNK: u64 = 256 * 1024;
@@ -33,9 +33,10 @@ pub(crate) fn find(pid: i32, areas: &mut [Area]) -> Result<u64, Error> {
         }
         let mut at = area.start.0;
         while at < area.end.0 {
-            let (found, next) = sys::scan_pages(&pagemap, at, area.end.0, &mut regions).map_err(
-                Error::io(format!("look at the pages of process {pid} (PAGEMAP_SCAN, Linux 6.7)")),
-            )?;
+            let (found, next) = sys::scan_pages(Wanted::Contents, &pagemap, at, area.end.0, &mut regions)
+                .map_err(Error::io(format!(
+                    "look at the pages of process {pid} (PAGEMAP_SCAN, Linux 6.7)"
+                )))?;
             for region in regions.iter().take(found) {
                 let pages = (region.end - region.start) / PAGE;
                 total += region.end - region.start;
@@ -48,6 +49,13 @@ pub(crate) fn find(pid: i32, areas: &mut [Area]) -> Result<u64, Error> {
         }
     }
     Ok(total)
+}
+
+/// Whether there are guard pages in a range: they have no contents and are no mapping of their own either. A kernel that
+/// does not know of them has none.
+pub(crate) fn guarded(pagemap: &File, start: u64, end: u64) -> bool {
+    let mut regions = [PageRegion::default()];
+    sys::scan_pages(Wanted::Guards, pagemap, start, end, &mut regions).is_ok_and(|(found, _)| found > 0)
 }
 
 /// A stored range and whether it can be read without more rights than the process has itself.

@@ -168,9 +168,22 @@ const PAGE_IS_SWAPPED: u64 = 1 << 4;
 /// `PAGE_IS_PFNZERO`: the page of zeros that reading untouched memory maps.
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
-/// Private pages with contents of their own in a range (`PAGEMAP_SCAN` on `/proc/PID/pagemap`). Returns the regions, and
-/// where the scan ended.
+/// `PAGE_IS_GUARD`: a guard page (`MADV_GUARD_INSTALL`), on kernels that have them.
+const PAGE_IS_GUARD: u64 = 1 << 8;
+
+/// Which pages are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// Private pages with contents of their own.
+    Contents,
+    /// Guard pages.
+    Guards,
+}
+
+/// Looks for pages in a range (`PAGEMAP_SCAN` on `/proc/PID/pagemap`). Returns how many regions there are, and where the
+/// scan ended.
 pub(crate) fn scan_pages(
+    wanted: Wanted,
     pagemap: &std::fs::File,
     start: u64,
     end: u64,
@@ -196,15 +209,19 @@ pub(crate) fn scan_pages(
     }
     /// `_IOWR('f', 16, struct pm_scan_arg)`.
     const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
+    let (not, any_of) = match wanted {
+        Wanted::Contents => (PAGE_IS_FILE | PAGE_IS_PFNZERO, PAGE_IS_PRESENT | PAGE_IS_SWAPPED),
+        Wanted::Guards => (0, PAGE_IS_GUARD),
+    };
     let mut arguments = Arguments {
         size: size_of::<Arguments>() as u64,
         start,
         end,
         regions: regions.as_mut_ptr().expose_provenance() as u64,
         regions_len: regions.len() as u64,
-        inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
-        all_of: PAGE_IS_FILE | PAGE_IS_PFNZERO,
-        any_of: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        inverted: not,
+        all_of: not,
+        any_of,
         reported: PAGE_IS_PRESENT,
         ..Arguments::default()
     };

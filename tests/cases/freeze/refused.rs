@@ -73,6 +73,7 @@ refusals! {
     system_v_memory: "area ", "shared memory";
     userfaultfd: "area ", "watched by userfaultfd";
     sealed: "area ", "sealed (mseal)";
+    guard_pages: "area ", "has guard pages (MADV_GUARD_INSTALL)";
     child: "has a child, process";
     seccomp: "has a seccomp filter";
     other_files: "does not share its descriptors with the first thread";

@@ -99,6 +99,12 @@ fn timers_with_handlers_on_an_alternate_stack_and_pending_signals() {
 }
 
 #[test]
+fn a_handler_on_another_stack_and_many_threads() {
+    let program = compile("cc", "elsewhere.c", &[]);
+    whatever_the_moment(&[program.to_str().unwrap(), "300000000"]);
+}
+
+#[test]
 fn python_hashes() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("victims/freeze/hashes.py");
     whatever_the_moment(&["/usr/bin/python3", script.to_str().unwrap(), "800000"]);
@@ -167,7 +173,7 @@ fn everything_is_as_it_was() {
 #[test]
 fn again_and_again() {
     let program = compile("cc", "threads.c", &[]);
-    let program = [program.to_str().unwrap(), "60000"];
+    let program = [program.to_str().unwrap(), "100000"];
     let _alone = alone();
     let (wanted, length) = undisturbed(&program);
     let place = Place::new();
@@ -189,7 +195,7 @@ fn again_and_again() {
     victim.bury();
     for round in 0..5 {
         let mut thawing = place.start_thawing(pid);
-        std::thread::sleep(length / 10);
+        std::thread::sleep(length / 20);
         assert_eq!(areas(), before, "round {round}");
         let next = place.path(&format!("image {round}"));
         let frozen = place.freezer(&["freeze", &pid.to_string(), next.to_str().unwrap()]);

@@ -88,15 +88,19 @@ impl Place {
         }
     }
 
-    /// Starts to thaw and waits until the process is there.
+    /// Starts to thaw and waits until the process goes on: the file of its program is the old one then, and no longer
+    /// everything blocked that can be.
     pub(crate) fn start_thawing(&self, pid: i32) -> Child {
         let image = self.image();
         let mut child = Command::new(FREEZER).args(["thaw", image.to_str().unwrap()]).spawn().unwrap();
         let begin = Instant::now();
         loop {
-            // The file of the program is changed as the last but a few things.
             let name = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-            if !name.as_os_str().is_empty() && name != Path::new(FREEZER) {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let mask =
+                status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or("fffffffffffbfeff");
+            let there = !name.as_os_str().is_empty() && name != Path::new(FREEZER);
+            if there && mask.trim() != "fffffffffffbfeff" {
                 return child;
             }
             assert!(child.try_wait().unwrap().is_none(), "it has ended: {}", self.said());

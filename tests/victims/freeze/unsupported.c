@@ -136,6 +136,8 @@ int main(int argc, char **argv)
     }
     if (is("sealed"))
         need(syscall(462, page(MAP_PRIVATE | MAP_ANONYMOUS, -1), 4096, 0) == 0, mode);
+    if (is("guard_pages"))
+        need(madvise(page(MAP_PRIVATE | MAP_ANONYMOUS, -1), 4096, 102) == 0, mode);
     if ((is("child") || many) && fork() == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)

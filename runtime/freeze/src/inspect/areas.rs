@@ -10,8 +10,8 @@ use twox_hash::XxHash3_64;
 use super::process::identity;
 use crate::error::{Error, Refusal};
 use crate::hex::Hex;
-use crate::proc;
 use crate::state::{Area, Kind, MappedFile};
+use crate::{pages, proc};
 
 /// `VmFlags` that are restored.
 const RESTORED: [&str; 12] = ["nr", "dd", "hg", "nh", "mg", "wf", "dc", "lo", "lf", "gd", "sr", "rr"];
@@ -28,8 +28,9 @@ const REFUSED: [(&str, &str); 10] = [
     ("ui", "watched by userfaultfd"),
     ("ss", "a shadow stack"),
     ("sl", "sealed (mseal)"),
-    ("gu", "has guard pages (MADV_GUARD_INSTALL)"),
+    ("gu", GUARDED),
 ];
+const GUARDED: &str = "has guard pages (MADV_GUARD_INSTALL)";
 /// The end of user addresses with four-level page tables.
 const END: u64 = 0x7fff_ffff_f000;
 /// Files above this many bytes are told by size and time alone.
@@ -127,8 +128,15 @@ pub(super) fn inspect(
         0
     };
     let mut areas = Vec::new();
+    let path = format!("/proc/{pid}/pagemap");
+    let pagemap = File::open(&path).map_err(Error::io(format!("open {path}")))?;
     for area in proc::areas(pid)? {
-        match kind(pid, &area, &mut mapped)? {
+        let kind = match kind(pid, &area, &mut mapped)? {
+            Ok(Kind::Kernel(name)) => Ok(Kind::Kernel(name)),
+            Ok(_) if pages::guarded(&pagemap, area.start, area.end) => Err(GUARDED.to_owned()),
+            other => other,
+        };
+        match kind {
             Ok(kind) => areas.push(Area {
                 start: Hex(area.start),
                 end: Hex(area.end),

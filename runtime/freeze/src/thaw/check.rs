@@ -53,10 +53,9 @@ pub(super) fn consistent(folder: &Path, state: &State) -> Result<(), Error> {
     }
     if state.threads.first().is_none_or(|first| first.tid != state.process.pid)
         || state.process.executable >= state.mapped.len()
-        || state
-            .descriptors
-            .iter()
-            .any(|descriptor| descriptor.file >= state.files.len() || descriptor.number < 0)
+        || state.descriptors.iter().any(|descriptor| {
+            descriptor.file >= state.files.len() || !(0..1 << 24).contains(&descriptor.number)
+        })
         || state.threads.iter().any(|thread| thread.pending.iter().any(|signal| signal.0.len() != 128))
         || state.process.pending.iter().any(|signal| signal.0.len() != 128)
     {

@@ -88,7 +88,12 @@ impl Session {
             }
             let undo = self.unmapping(&spot);
             let mut next = Borrowed::take(&mut self.victim, &self.target, tid, &spot, &undo)?;
-            if let Err(error) = next.stand_by(&self.victim, &undo) {
+            // Left alone now, both undo everything: the last one must not stand in the blob's code, which the next would
+            // unmap under it.
+            let undo_by_last = self.unmapping(&self.spot);
+            let out = self.borrowed.stand_by(&self.victim, &undo_by_last);
+            self.at_end = false;
+            if let Err(error) = out.and_then(|()| next.stand_by(&self.victim, &undo)) {
                 return next.give_back(&mut self.victim, &self.target).and(Err(error));
             }
             let mut last = std::mem::replace(&mut self.borrowed, next);
