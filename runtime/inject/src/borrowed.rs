@@ -10,17 +10,12 @@ mod watched;
 
 use std::time::{Duration, Instant};
 
-use pie_blob_std::abi;
-
+use crate::machine::{Entering, Frames, Gadgets, Machine, Native};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
+use crate::system_call::{self, SystemCall};
 use crate::target::Target;
 use crate::victim::Victim;
-use crate::x86_64::frame::Frames;
-use crate::x86_64::gadget::Gadgets;
-use crate::x86_64::registers::{self, Registers, SystemCall};
-use crate::x86_64::rseq;
-use crate::x86_64::xstate::ExtendedState;
 use crate::{CrashRisk, Error, proc, restart, sys};
 
 pub(crate) use lay::Spot;
@@ -33,10 +28,10 @@ const RED_ZONE: u64 = 128;
 #[derive(Debug)]
 pub(crate) struct Borrowed {
     tid: i32,
-    original: Registers,
+    original: Native,
     /// Where it continues: its own place, or the abort handler of a restartable sequence.
     resume_at: u64,
-    state: ExtendedState,
+    state: <Native as Machine>::State,
     mask: u64,
     /// The signal that ends calls.
     end: i32,
@@ -63,11 +58,11 @@ pub(crate) struct Borrowed {
 #[derive(Debug)]
 pub(crate) enum Stopped {
     /// At the end of the call.
-    Done(Registers),
+    Done(Native),
     /// The end signal came before the end: the deadline.
-    Overdue(Registers),
+    Overdue(Native),
     /// A signal that its own code raised.
-    Fault { signal: i32, address: u64, registers: Registers },
+    Fault { signal: i32, address: u64, registers: Native },
 }
 
 impl Borrowed {
@@ -82,12 +77,12 @@ impl Borrowed {
     ) -> Result<Self, Error> {
         let pid = victim.pid;
         let kernel = |action| Error::kernel(action, pid);
-        let Some(original) = Registers::of(tid).map_err(kernel("read registers"))? else {
+        let Some(original) = Native::of(tid).map_err(kernel("read registers"))? else {
             return Err(Error::Compat { pid });
         };
-        let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
+        let state = Native::state_of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
-        let resume_at = rseq::resume_at(tid, &original).map_err(kernel("read the restartable sequence"))?;
+        let resume_at = original.resume_at(tid).map_err(kernel("read the restartable sequence"))?;
         let (mut end, mut end_means_something) = victim.end_signal(mask);
         if end_means_something {
             // A thread blocks everything for a moment when it begins, ends or starts another.
@@ -151,7 +146,7 @@ impl Borrowed {
     }
 
     /// Sets registers, and the mask where it is still the thread's own: in this order.
-    fn go_to(&mut self, victim: &Victim, registers: &Registers) -> Result<(), Error> {
+    fn go_to(&mut self, victim: &Victim, registers: &Native) -> Result<(), Error> {
         registers.set(self.tid).map_err(Error::kernel("set registers", victim.pid))?;
         if !self.changed {
             self.changed = true;
@@ -190,10 +185,14 @@ impl Borrowed {
                 }
             }
         }
-        let Some(registers) = Registers::of(self.tid).map_err(Error::kernel("read registers", pid))? else {
+        let Some(registers) = Native::of(self.tid).map_err(Error::kernel("read registers", pid))? else {
             return Err(Error::Compat { pid });
         };
-        registers::answer(registers.rax).map_err(|source| Error::Refused { pid, call: call.name, source })
+        system_call::answer(registers.answer()).map_err(|source| Error::Refused {
+            pid,
+            call: call.name,
+            source,
+        })
     }
 
     /// Runs the blob from its entry until the call ends, however it ends. `done` is where a call stands then.
@@ -230,9 +229,9 @@ impl Borrowed {
                     continue;
                 }
             };
-            let read = Registers::of(self.tid).map_err(Error::kernel("read registers", pid))?;
+            let read = Native::of(self.tid).map_err(Error::kernel("read registers", pid))?;
             let Some(registers) = read else { return Err(Error::Compat { pid }) };
-            if signal == self.end && registers.rip == done {
+            if signal == self.end && registers.place() == done {
                 return Ok(Stopped::Done(registers));
             }
             self.wait_forgotten |= restart::notes_a_wait(&registers);
@@ -258,27 +257,15 @@ impl Borrowed {
         }
     }
 
-    fn entering(&self, entry: &Entry) -> Registers {
-        let [rdi, rsi, rdx, rcx, r8, r9] = entry.arguments;
-        let gadget = match (self.gadgets, &self.frames) {
+    fn entering(&self, entry: &Entry) -> Native {
+        let call = match (self.gadgets, &self.frames) {
             (Gadgets::Pair { call, .. }, Some(_)) => call.address,
             _ => 0,
         };
-        Registers {
-            rax: entry.function,
-            rbx: if entry.first { abi::FIRST_CALL } else { 0 },
-            rdi,
-            rsi,
-            rdx,
-            rcx,
-            r8,
-            r9,
-            r12: u64::from(self.end.unsigned_abs()),
-            r13: gadget,
-            r14: self.frames.as_ref().map_or(0, |frames| frames.resume),
-            r15: entry.span,
-            ..self.original.going_to(entry.base, self.undo_or_own())
-        }
+        let resume = self.frames.as_ref().map_or(0, |frames| frames.resume);
+        let &Entry { base, span, function, arguments, first, .. } = entry;
+        let entering = Entering { base, span, function, arguments, first, end: self.end, call, resume };
+        self.original.entering(self.undo_or_own(), &entering)
     }
 
     /// A signal that came while the thread was not its own: sent again at the end, but for the end signal where it means
@@ -352,7 +339,7 @@ impl Borrowed {
     }
 
     fn own_stack(&self) -> u64 {
-        self.original.rsp.wrapping_sub(RED_ZONE) & !15
+        self.original.stack().wrapping_sub(RED_ZONE) & !15
     }
 
     /// The thread's id.

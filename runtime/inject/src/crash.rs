@@ -18,7 +18,8 @@ pub enum CrashRisk {
     /// A user shadow stack refuses signal frames that the kernel has not written.
     ShadowStack,
     /// It catches or blocks every signal that means nothing by default: its handler for SIGURG would be called once, or one
-    /// that it waits for be lost.
+    /// that it waits for be lost. Some programs block all signals for a moment only, as when they start another: the next try
+    /// finds them otherwise.
     SignalsCaught,
     /// It is stopped by job control: it is whole again when it is continued, not before.
     Stopped,

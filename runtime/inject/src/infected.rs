@@ -11,11 +11,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::arguments::{Call, Room};
 use crate::borrowed::{Borrowed, Entry, Spot, Stopped};
+use crate::machine::{Machine, Native};
 use crate::sys::memory;
+use crate::system_call::SystemCall;
 use crate::target::{MappingName, Prepared, Target};
 use crate::victim::Victim;
-use crate::x86_64::code;
-use crate::x86_64::registers::{Registers, SystemCall};
 use crate::{CrashRisk, Error};
 
 pub use threads::Others;
@@ -302,13 +302,13 @@ impl Session {
         match stopped {
             Stopped::Done(registers) => self.ended(&registers),
             Stopped::Overdue(registers) => {
-                // In a system call it stands behind the instruction, which is two bytes long.
-                let behind = if registers.in_system_call() { 2 } else { 0 };
-                let (offset, symbol) = self.place(registers.rip.wrapping_sub(behind));
+                // In a system call it stands behind the instruction.
+                let behind = registers.system_call().map_or(0, |_| Native::CALL_LENGTH);
+                let (offset, symbol) = self.place(registers.place().wrapping_sub(behind));
                 Err(Error::Deadline { blob, waited: deadline, offset, symbol })
             }
             Stopped::Fault { signal, address, registers } => {
-                let (offset, mut symbol) = self.place(registers.rip);
+                let (offset, mut symbol) = self.place(registers.place());
                 let mut called_from = None;
                 if offset.is_none() {
                     (called_from, symbol) = self.caller(&registers);
@@ -319,17 +319,18 @@ impl Session {
     }
 
     /// What the registers say at the end of a call.
-    fn ended(&mut self, registers: &Registers) -> Result<u64, Error> {
+    fn ended(&mut self, registers: &Native) -> Result<u64, Error> {
         let (pid, blob) = (self.victim.pid, self.blob.name());
         self.at_end = true;
-        match registers.rbp {
+        let (how, value) = registers.ended();
+        match how {
             abi::RETURNED => {
                 self.first = false;
                 self.broken = false;
-                Ok(registers.rbx)
+                Ok(value)
             }
             abi::REFUSED => {
-                let errno = registers.rbx.wrapping_neg();
+                let errno = value.wrapping_neg();
                 let source = io::Error::from_raw_os_error(i32::try_from(errno).unwrap_or(libc::EINVAL));
                 Err(Error::Refused { pid, call: "mprotect", source })
             }
@@ -358,15 +359,19 @@ impl Session {
     }
 
     /// What has called where the registers are now, if a return address into the blob's code is on top of the stack.
-    fn caller(&self, registers: &Registers) -> (Option<u64>, Option<(String, u64)>) {
+    fn caller(&self, registers: &Native) -> (Option<u64>, Option<(String, u64)>) {
         let mut word = [0; 8];
-        if memory::read(self.victim.pid, &mut [(registers.rsp, &mut word)]).is_err() {
+        if memory::read(self.victim.pid, &mut [(registers.stack(), &mut word)]).is_err() {
             return (None, None);
         }
         let back = u64::from_le_bytes(word);
         let offset = back.checked_sub(self.prepared.base).and_then(|offset| usize::try_from(offset).ok());
         let before = offset.and_then(|offset| self.blob.bytes().get(..offset));
-        if before.is_some_and(code::ends_with_call) { self.place(back.wrapping_sub(1)) } else { (None, None) }
+        if before.is_some_and(Native::ends_with_call) {
+            self.place(back.wrapping_sub(1))
+        } else {
+            (None, None)
+        }
     }
 
     fn cure(&mut self) -> Result<(), Error> {

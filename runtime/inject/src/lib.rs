@@ -40,12 +40,14 @@ mod error;
 mod infected;
 #[cfg(feature = "lines")]
 pub mod lines;
+mod machine;
 mod place;
 mod policy;
 mod proc;
 mod restart;
 mod snapshot;
 mod sys;
+mod system_call;
 mod target;
 mod thread;
 mod victim;

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::machine::{Machine, Native};
 use crate::sys::ptrace;
 use crate::victim::Victim;
-use crate::x86_64::registers::Registers;
-use crate::x86_64::rseq;
-use crate::x86_64::xstate::ExtendedState;
 use crate::{Error, proc, restart};
 
 /// What a stopped victim is: registers, extended state and mask of every thread, areas, signal dispositions and
@@ -24,8 +22,8 @@ pub struct Snapshot {
 
 #[derive(Clone, Debug)]
 struct Thread {
-    registers: Registers,
-    state: ExtendedState,
+    registers: Native,
+    state: <Native as Machine>::State,
     mask: u64,
 }
 
@@ -73,12 +71,12 @@ impl Victim {
         let kernel = |action| Error::kernel(action, self.pid);
         let mut threads = BTreeMap::new();
         for tid in self.threads.iter().copied() {
-            let read = Registers::of(tid).map_err(kernel("read registers"))?;
-            let Some(registers) = read else { return Err(Error::Compat { pid: self.pid }) };
+            let read = Native::of(tid).map_err(kernel("read registers"))?;
+            let Some(stopped) = read else { return Err(Error::Compat { pid: self.pid }) };
             // As it will go on: with its system call started again and out of a restartable sequence.
-            let rip = rseq::resume_at(tid, &registers).map_err(kernel("read the restartable sequence"))?;
-            let registers = Registers { rip, ..restart::cured(&registers) };
-            let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
+            let place = stopped.resume_at(tid).map_err(kernel("read the restartable sequence"))?;
+            let registers = restart::cured(&stopped).going_on_at(place);
+            let state = Native::state_of(tid).map_err(kernel("read the extended state"))?;
             let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
             threads.insert(tid, Thread { registers, state, mask });
         }

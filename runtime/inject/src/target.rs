@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
 
+use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
 use crate::proc::{self, Area, RunsFile, Status, StatusFile};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
-use crate::x86_64::gadget::{self, Gadgets};
-use crate::x86_64::xstate;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
@@ -126,8 +125,8 @@ impl Target {
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let areas = proc::areas(living)?;
-        xstate::has_shadow_stacks();
-        let gadgets = gadget::search(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
+        Native::ask_once();
+        let gadgets = Native::gadgets(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
             arguments: 64 * 1024,

@@ -2,14 +2,12 @@
 //!
 //! Read only: nothing here changes the thread.
 
+use crate::machine::{Gadgets, Machine};
 use crate::sys::ptrace;
 use crate::target::Target;
 use crate::victim::Victim;
 use crate::x86_64::frame;
-use crate::x86_64::gadget::Gadgets;
 use crate::x86_64::registers::Registers;
-use crate::x86_64::rseq;
-use crate::x86_64::xstate::ExtendedState;
 use crate::{Error, restart};
 
 /// A thread as `rt_sigreturn` would take it up: its interrupted system call, if it was in one, is made again from its start.
@@ -44,17 +42,17 @@ impl Victim {
         let kernel = |action| Error::kernel(action, self.pid);
         let read = Registers::of(tid).map_err(kernel("read registers"))?;
         let Some(stopped) = read else { return Err(Error::Compat { pid: self.pid }) };
-        let resume_at = rseq::resume_at(tid, &stopped).map_err(kernel("read the restartable sequence"))?;
-        let state = ExtendedState::of(tid).map_err(kernel("read the extended state"))?;
-        let Some(extended) = state.in_frame() else {
+        let resume_at = stopped.resume_at(tid).map_err(kernel("read the restartable sequence"))?;
+        let state = Registers::state_of(tid).map_err(kernel("read the extended state"))?;
+        let Some(extended) = Registers::state_in_frame(&state) else {
             let source = std::io::Error::from(std::io::ErrorKind::InvalidData);
             return Err(Error::Kernel { action: "understand the extended state", pid: self.pid, source });
         };
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
-        let system_call = stopped.in_system_call().then_some(stopped.orig_rax);
+        let system_call = stopped.system_call().map(i64::unsigned_abs);
         let mut registers = restart::after_death(&restart::cured(&stopped));
-        if registers.rip == stopped.rip {
-            registers.rip = resume_at;
+        if registers.place() == stopped.place() {
+            registers = registers.going_on_at(resume_at);
         }
         Ok(ThreadState { registers: registers.to_user(), extended, mask, system_call })
     }

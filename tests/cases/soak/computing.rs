@@ -1,10 +1,10 @@
 //! Interpreters that compute: every result is that of an undisturbed run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pie_blob_tests::victim::Running;
 
-use crate::cycles::{CYCLES, DEATHS, all};
+use crate::cycles::{CYCLES, DEATHS, Working, all};
 use crate::figures::{Change, Figures, traces};
 
 /// A line a round, always the same one, until the input ends: chained hashes, floating point, dictionaries, sorting.
@@ -60,14 +60,14 @@ fn computes(name: &str, program: &str, arguments: &[&str], warm_up: usize) {
         assert_eq!(victim.line(), wanted);
     }
     let before = Figures::of(pid);
-    let done = AtomicBool::new(false);
+    let ended = AtomicUsize::new(0);
     let rounds = std::thread::scope(|scope| {
         scope.spawn(|| {
-            all(|| Some(pid));
-            done.store(true, Ordering::Relaxed);
+            let _working = Working(&ended);
+            assert_eq!(all(|| Some(pid)), 0, "it blocks nothing");
         });
         let mut rounds = 0;
-        while !done.load(Ordering::Relaxed) {
+        while ended.load(Ordering::Relaxed) == 0 {
             assert_eq!(victim.line(), wanted, "{name}: another result in round {rounds}");
             rounds += 1;
         }

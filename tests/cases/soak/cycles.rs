@@ -2,9 +2,10 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pie_blob_inject::{Error, Target};
+use pie_blob_inject::{CrashRisk, Error, Target};
 use pie_blob_parasite::{Misc, parasite};
 
 use crate::figures::traces;
@@ -28,12 +29,30 @@ pub(crate) fn cycle(target: Target) -> Result<Target, Error> {
 /// Does `count` cycles, with a little time between them in which the program gets on, and returns how many it has done: fewer
 /// where the program has ended meanwhile, as the load's end ends it.
 ///
-/// The program must be crash-safe: whoever died in one of these cycles would not have harmed it.
-pub(crate) fn cycles(pid: i32, count: usize) -> usize {
+/// The program must be crash-safe: whoever died in one of these cycles would not have harmed it. A moment in which it is not,
+/// because it blocks every signal, is refused and counted, and another one taken.
+fn cycles(pid: i32, count: usize, refused: &AtomicUsize) -> usize {
     let mut target = Target::open(pid).unwrap().require_crash_safe();
-    for done in 0..count {
+    let mut done = 0;
+    let mut at_a_stretch = 0;
+    while done < count {
         target = match cycle(target) {
-            Ok(target) => target,
+            Ok(target) => {
+                done += 1;
+                at_a_stretch = 0;
+                target
+            }
+            Err(Error::NotCrashSafe { risks, .. })
+                if risks == [CrashRisk::SignalsCaught] && at_a_stretch < 20 =>
+            {
+                at_a_stretch += 1;
+                refused.fetch_add(1, Ordering::Relaxed);
+                match Target::open(pid) {
+                    Ok(target) => target.require_crash_safe(),
+                    Err(_) if ended(pid) => return done,
+                    Err(error) => panic!("process {pid}: {error}"),
+                }
+            }
             Err(Error::NoSuchProcess { .. } | Error::Zombie { .. } | Error::Died { .. }) if ended(pid) => {
                 return done;
             }
@@ -53,7 +72,7 @@ fn ended(pid: i32) -> bool {
 }
 
 /// Lets hosts die beside it, each at a random time of its two cycles, and looks what they leave.
-pub(crate) fn deaths(pid: i32, count: usize) -> usize {
+fn deaths(pid: i32, count: usize, _: &AtomicUsize) -> usize {
     for done in 0..count {
         if ended(pid) {
             return done;
@@ -73,15 +92,29 @@ pub(crate) fn deaths(pid: i32, count: usize) -> usize {
     count
 }
 
+/// Counts its end, also when it fails: the load is over then.
+pub(crate) struct Working<'a>(pub(crate) &'a AtomicUsize);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Up to this long.
 fn random(limit: Duration) -> Duration {
     let limit = u64::try_from(limit.as_nanos()).unwrap().max(1);
     Duration::from_nanos(RandomState::new().build_hasher().finish() % limit)
 }
 
-/// Does all that a program is put through, in pieces where it ends on the way: `victim` says which process is next.
-pub(crate) fn all(victim: impl Fn() -> Option<i32>) {
-    for (work, wanted) in [(cycles as fn(i32, usize) -> usize, CYCLES), (deaths, DEATHS)] {
+/// What is done to a process: how often of how often asked for, and how often refused.
+type Work = fn(i32, usize, &AtomicUsize) -> usize;
+
+/// Does all that a program is put through, in pieces where it ends on the way: `victim` says which process is next. Returns
+/// how often the moment was refused.
+pub(crate) fn all(victim: impl Fn() -> Option<i32>) -> usize {
+    let refused = AtomicUsize::new(0);
+    for (work, wanted) in [(cycles as Work, CYCLES), (deaths, DEATHS)] {
         let mut done = 0;
         let mut idle = Instant::now();
         while done < wanted {
@@ -91,11 +124,12 @@ pub(crate) fn all(victim: impl Fn() -> Option<i32>) {
             );
             match victim() {
                 Some(pid) => {
-                    done += work(pid, wanted - done);
+                    done += work(pid, wanted - done, &refused);
                     idle = Instant::now();
                 }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
     }
+    refused.into_inner()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cycles::{CYCLES, DEATHS, all};
+use crate::cycles::{CYCLES, DEATHS, Working, all};
 use crate::figures::{Change, Figures, traces};
 use crate::program::{Server, children, output, wait_until};
 
@@ -62,17 +62,17 @@ fn nginx() {
     assert_eq!(victims.len(), 2, "two workers");
     victims.push(server.pid());
     let before: Vec<Figures> = victims.iter().copied().map(Figures::of).collect();
-    let done = AtomicUsize::new(0);
+    let ended = AtomicUsize::new(0);
     let answers = std::thread::scope(|scope| {
         for pid in victims.iter().copied() {
-            let done = &done;
+            let ended = &ended;
             scope.spawn(move || {
-                all(|| Some(pid));
-                done.fetch_add(1, Ordering::Relaxed);
+                let _working = Working(ended);
+                assert_eq!(all(|| Some(pid)), 0, "they leave SIGURG alone");
             });
         }
         let mut answers = 0;
-        while done.load(Ordering::Relaxed) < victims.len() {
+        while ended.load(Ordering::Relaxed) < victims.len() {
             answers += load(&script);
         }
         answers

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cycles::{CYCLES, DEATHS, all};
+use crate::cycles::{CYCLES, DEATHS, Working, all};
 use crate::figures::{Change, Figures, traces};
 use crate::program::{Server, output, wait_until};
 
@@ -70,8 +70,10 @@ fn postgres() {
     database.run("pgbench", &["-i", "-q", "-s", "4", USER]);
 
     let before = Figures::of(server.pid());
-    let done = AtomicUsize::new(0);
+    let ended = AtomicUsize::new(0);
     let backends = AtomicUsize::new(0);
+    // The postmaster blocks every signal while it does anything but wait, some of which it is woken with.
+    let refused = AtomicUsize::new(0);
     let served = || {
         let backend = database.backend();
         backends.fetch_add(usize::from(backend.is_some()), Ordering::Relaxed);
@@ -79,15 +81,15 @@ fn postgres() {
     };
     let transactions = std::thread::scope(|scope| {
         scope.spawn(|| {
-            all(served);
-            done.fetch_add(1, Ordering::Relaxed);
+            let _working = Working(&ended);
+            refused.fetch_add(all(served), Ordering::Relaxed);
         });
         scope.spawn(|| {
-            all(|| Some(server.pid()));
-            done.fetch_add(1, Ordering::Relaxed);
+            let _working = Working(&ended);
+            refused.fetch_add(all(|| Some(server.pid())), Ordering::Relaxed);
         });
         let mut transactions = 0;
-        while done.load(Ordering::Relaxed) < 2 {
+        while ended.load(Ordering::Relaxed) < 2 {
             transactions += database.load();
         }
         transactions
@@ -107,9 +109,10 @@ fn postgres() {
     before.assert_no_leak(after, CYCLES + DEATHS);
     assert_eq!(traces(server.pid()), [""; 0]);
     println!(
-        "PostgreSQL: {CYCLES} cycles and {DEATHS} dead hosts each in backends ({}) and the postmaster, {transactions} transactions, \
+        "PostgreSQL: {CYCLES} cycles and {DEATHS} dead hosts each in backends ({}) and the postmaster ({} moments refused), {transactions} transactions, \
          0 failed; postmaster: {}",
         backends.load(Ordering::Relaxed),
+        refused.load(Ordering::Relaxed),
         Change(before, after)
     );
     assert!(server.stop("-INT"), "PostgreSQL ends badly");

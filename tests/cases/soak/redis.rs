@@ -1,8 +1,8 @@
 //! redis-server under redis-benchmark: every request is answered, and every one has counted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cycles::{CYCLES, DEATHS, all};
+use crate::cycles::{CYCLES, DEATHS, Working, all};
 use crate::figures::{Change, Figures, traces};
 use crate::program::{Server, output, wait_until};
 
@@ -41,14 +41,14 @@ fn redis() {
     load();
     let pid = server.pid();
     let before = Figures::of(pid);
-    let done = AtomicBool::new(false);
+    let ended = AtomicUsize::new(0);
     let runs = std::thread::scope(|scope| {
         scope.spawn(|| {
-            all(|| Some(pid));
-            done.store(true, Ordering::Relaxed);
+            let _working = Working(&ended);
+            assert_eq!(all(|| Some(pid)), 0, "it blocks nothing");
         });
         let mut runs = 0;
-        while !done.load(Ordering::Relaxed) {
+        while ended.load(Ordering::Relaxed) == 0 {
             load();
             runs += 1;
         }

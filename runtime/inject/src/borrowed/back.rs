@@ -1,10 +1,10 @@
 //! Giving a borrowed thread back as it was.
 
 use super::Borrowed;
+use crate::machine::{Machine, Native};
 use crate::sys::ptrace::{self, Resume};
 use crate::target::Target;
 use crate::victim::{Held, Victim};
-use crate::x86_64::registers::Registers;
 use crate::{Error, restart};
 
 impl Borrowed {
@@ -17,12 +17,12 @@ impl Borrowed {
         if self.changed {
             ptrace::set_signal_mask(self.tid, self.mask)
                 .map_err(Error::kernel("set the signal mask", pid))?;
-            self.state.set(self.tid).map_err(Error::kernel("set the extended state", pid))?;
+            Native::set_state(&self.state, self.tid).map_err(Error::kernel("set the extended state", pid))?;
             let again = self.wait_forgotten && restart::notes_a_wait(&self.original);
             let registers = if again {
                 restart::after_death(&self.original)
             } else {
-                Registers { rip: self.resume_at, ..restart::cured(&self.original) }
+                restart::cured(&self.original).going_on_at(self.resume_at)
             };
             registers.set(self.tid).map_err(Error::kernel("set registers", pid))?;
             self.changed = false;
@@ -60,8 +60,8 @@ impl Borrowed {
         } else {
             restart::by_hand(&self.original)
         };
-        if registers.rip == self.original.rip {
-            registers.rip = self.resume_at;
+        if registers.place() == self.original.place() {
+            registers = registers.going_on_at(self.resume_at);
         }
         registers.set(self.tid).map_err(Error::kernel("set registers", pid))
     }

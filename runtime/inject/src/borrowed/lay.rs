@@ -4,11 +4,10 @@ use std::io::ErrorKind;
 use std::ops::Range;
 
 use super::{Borrowed, RED_ZONE};
+use crate::machine::{Gadgets, Machine, Native, Original, Way};
+use crate::system_call::SystemCall;
 use crate::target::Target;
 use crate::victim::Victim;
-use crate::x86_64::frame::{Frames, Original};
-use crate::x86_64::gadget::Gadgets;
-use crate::x86_64::registers::{Registers, SystemCall};
 use crate::{CrashRisk, Error};
 
 /// Left free below the frames: where a handler would run if the tracer died before signals were blocked.
@@ -43,10 +42,10 @@ impl Borrowed {
         undo: &SystemCall,
     ) -> Result<(), Error> {
         let pid = victim.pid;
-        let area = self.state.in_frame();
+        let area = Native::state_in_frame(&self.state);
         let place = match (&area, self.gadgets) {
             (Some(area), Gadgets::Pair { .. }) => {
-                self.room(victim, target, spot, Frames::space(area.len()) as u64)
+                self.room(victim, target, spot, Native::frame_space(area.len()) as u64)
             }
             _ => None,
         };
@@ -68,9 +67,10 @@ impl Borrowed {
             }
             return victim.check_risks();
         };
-        let original = Original { registers: &self.original, resume_at: self.resume_at, mask: self.mask };
-        let Some(frames) = Frames::at(address, &original, &area, sigreturn.address, call.address, undo)
-        else {
+        let (resume_at, mask) = (self.resume_at, self.mask);
+        let original = Original { registers: &self.original, resume_at, mask, state: &area };
+        let way = Way { call: call.address, sigreturn: sigreturn.address };
+        let Some(frames) = Native::frames(address, &original, &way, undo) else {
             victim.add_risk(CrashRisk::NoRoomForFrames);
             return victim.check_risks();
         };
@@ -115,9 +115,9 @@ impl Borrowed {
         let slot = if second { SLOT } else { 0 };
         let address = stack.start.checked_add(below)?.checked_add(slot)?.next_multiple_of(64);
         let end = address.checked_add(space)?.checked_add(RED_ZONE)?;
-        let mut pointers = vec![self.original.rsp];
+        let mut pointers = vec![self.original.stack()];
         for tid in victim.threads.iter().copied().filter(|tid| *tid != self.tid) {
-            pointers.push(Registers::of(tid).ok()??.rsp);
+            pointers.push(Native::of(tid).ok()??.stack());
         }
         let clear = |pointer: &u64| !stack.contains(pointer) || *pointer >= end;
         (end <= stack.end && pointers.iter().all(clear)).then_some((address, space))

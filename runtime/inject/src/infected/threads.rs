@@ -8,7 +8,7 @@ use pie_blob::Offset;
 use super::{Infected, Session};
 use crate::arguments::Call;
 use crate::borrowed::{Borrowed, Spot};
-use crate::x86_64::registers::SystemCall;
+use crate::system_call::SystemCall;
 use crate::{CrashRisk, Error};
 
 /// What the other threads do while one runs an export.

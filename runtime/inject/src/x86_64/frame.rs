@@ -4,8 +4,10 @@
 //! blob, wherever the call was when the tracer died; the *resume* frame behind it is the state that the thread
 //! was stopped in. A remote call returns into them like a function returns to its caller.
 
-use super::registers::{Registers, SystemCall};
+use super::registers::Registers;
+use crate::machine::{Frames, Machine, Original, Way};
 use crate::restart;
+use crate::system_call::SystemCall;
 
 /// `pretcode` and `ucontext` up to the end of the signal mask; `rt_sigreturn` reads no further.
 pub(crate) const FRAME: usize = 312;
@@ -18,68 +20,41 @@ const UC_STRICT_RESTORE_SS: u64 = 4;
 /// No valid combination of `SS_*` flags: the kernel leaves the alternate stack as it is.
 const SS_INVALID: u64 = 0x7fff_ffff;
 
-/// Where the frames lie in the victim and what is in them.
-#[derive(Debug)]
-pub(crate) struct Frames {
-    /// The stack pointer with which a remote call returns into the undo frame.
-    pub(crate) undo: u64,
-    /// The stack pointer with which a call returns into the resume frame.
-    pub(crate) resume: u64,
-    /// Where `bytes` go.
-    pub(crate) address: u64,
-    /// Both frames, and the mapping's name behind them.
-    pub(crate) bytes: Vec<u8>,
-    /// Where the mapping's name lies.
-    pub(crate) name: u64,
-}
-
 /// The name of a mapping that must have one.
 const NAME: &[u8] = b"pie_blob\0";
 
-/// What the frames are made from.
-pub(crate) struct Original<'a> {
-    pub(crate) registers: &'a Registers,
-    /// Where it continues: `rip`, or an abort handler.
-    pub(crate) resume_at: u64,
-    pub(crate) mask: u64,
+/// How many bytes the frames of a thread with this state take.
+pub(super) fn space(area: usize) -> usize {
+    (2 * FRAME + area + NAME.len()).next_multiple_of(64) + 64
 }
 
-impl Frames {
-    /// How many bytes the frames of a thread with this state take.
-    pub(crate) fn space(area: usize) -> usize {
-        (2 * FRAME + area + NAME.len()).next_multiple_of(64) + 64
+/// Lays both frames out at `address` (aligned to 64 bytes).
+///
+/// `None` where the extended state is none that a frame can hold.
+pub(super) fn lay_out(
+    address: u64,
+    original: &Original<'_, Registers>,
+    way: &Way,
+    undo: &SystemCall,
+) -> Option<Frames> {
+    let (undo_at, resume_at) = (0, FRAME);
+    let area_at = (address + 2 * FRAME as u64).next_multiple_of(ALIGN);
+    let mut bytes = vec![0; usize::try_from(area_at - address).ok()?];
+    bytes.extend_from_slice(original.state);
+
+    let resume = address + resume_at as u64;
+    let undoing = original.registers.calling(way.call, resume, undo);
+    // Nothing may come between while the blob is unmapped, so everything is blocked.
+    write(bytes.get_mut(undo_at..)?, &undoing, u64::MAX, way.sigreturn, 0)?;
+
+    let mut resuming = restart::after_death(original.registers);
+    if resuming.rip == original.registers.rip {
+        resuming.rip = original.resume_at;
     }
-
-    /// Lays both frames out at `address` (aligned to 64 bytes).
-    ///
-    /// `None` where the extended state is none that a frame can hold.
-    pub(crate) fn at(
-        address: u64,
-        original: &Original<'_>,
-        area: &[u8],
-        sigreturn: u64,
-        call: u64,
-        undo: &SystemCall,
-    ) -> Option<Self> {
-        let (undo_at, resume_at) = (0, FRAME);
-        let area_at = (address + 2 * FRAME as u64).next_multiple_of(ALIGN);
-        let mut bytes = vec![0; usize::try_from(area_at - address).ok()?];
-        bytes.extend_from_slice(area);
-
-        let resume = address + resume_at as u64;
-        let undoing = original.registers.calling(call, resume, undo);
-        // Nothing may come between while the blob is unmapped, so everything is blocked.
-        write(bytes.get_mut(undo_at..)?, &undoing, u64::MAX, sigreturn, 0)?;
-
-        let mut resuming = restart::after_death(original.registers);
-        if resuming.rip == original.registers.rip {
-            resuming.rip = original.resume_at;
-        }
-        write(bytes.get_mut(resume_at..)?, &resuming, original.mask, sigreturn, area_at)?;
-        let name = address + bytes.len() as u64;
-        bytes.extend_from_slice(NAME);
-        Some(Self { undo: address + undo_at as u64, resume, address, bytes, name })
-    }
+    write(bytes.get_mut(resume_at..)?, &resuming, original.mask, way.sigreturn, area_at)?;
+    let name = address + bytes.len() as u64;
+    bytes.extend_from_slice(NAME);
+    Some(Frames { undo: address + undo_at as u64, resume, address, bytes, name })
 }
 
 /// Writes one `struct rt_sigframe`.

@@ -4,6 +4,7 @@
 //! libc has for its signal handlers takes up the state that a signal frame holds. Together they let a
 //! victim finish by itself what its tracer began.
 
+use crate::machine::{Gadget, Gadgets};
 use crate::proc::Area;
 use crate::sys::memory::Memory;
 
@@ -15,36 +16,6 @@ const SIGRETURN: &[u8] = &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 const SIGRETURN_SHORT: &[u8] = &[0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
 /// `syscall`, which is in the vDSO if nowhere else.
 const SYSCALL: &[u8] = &[0x0f, 0x05];
-
-/// A piece of code: where it is and what it must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gadget {
-    pub(crate) address: u64,
-    pub(crate) code: &'static [u8],
-}
-
-/// What was found in a victim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gadgets {
-    /// It can finish by itself.
-    Pair {
-        /// `syscall; ret`.
-        call: Gadget,
-        /// `rt_sigreturn`.
-        sigreturn: Gadget,
-    },
-    /// System calls can be made while the tracer lives.
-    CallOnly(Gadget),
-}
-
-impl Gadgets {
-    /// Where a system call is made.
-    pub(crate) fn call(&self) -> Gadget {
-        match self {
-            Self::Pair { call, .. } | Self::CallOnly(call) => *call,
-        }
-    }
-}
 
 /// Searches the executable areas, mapped files first; `None` when there is no system call instruction at all.
 pub(crate) fn search(memory: &Memory, areas: &[Area]) -> Option<Gadgets> {

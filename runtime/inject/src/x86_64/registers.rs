@@ -2,45 +2,52 @@
 
 use std::io;
 
+use pie_blob_std::abi;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::xstate::ExtendedState;
+use super::{code, frame, gadget, rseq, xstate};
+use crate::machine::{Entering, Frames, Gadgets, Machine, Original, Way};
+use crate::proc::Area;
+use crate::sys::memory::Memory;
 use crate::sys::ptrace::{self, RegisterSet};
+use crate::system_call::SystemCall;
 
 /// The kernel's `struct user_regs_struct`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 pub(crate) struct Registers {
-    pub(crate) r15: u64,
-    pub(crate) r14: u64,
-    pub(crate) r13: u64,
-    pub(crate) r12: u64,
-    pub(crate) rbp: u64,
-    pub(crate) rbx: u64,
-    pub(crate) r11: u64,
-    pub(crate) r10: u64,
-    pub(crate) r9: u64,
-    pub(crate) r8: u64,
-    pub(crate) rax: u64,
-    pub(crate) rcx: u64,
-    pub(crate) rdx: u64,
-    pub(crate) rsi: u64,
-    pub(crate) rdi: u64,
-    pub(crate) orig_rax: u64,
-    pub(crate) rip: u64,
-    pub(crate) cs: u64,
-    pub(crate) eflags: u64,
-    pub(crate) rsp: u64,
-    pub(crate) ss: u64,
-    pub(crate) fs_base: u64,
-    pub(crate) gs_base: u64,
-    pub(crate) ds: u64,
-    pub(crate) es: u64,
-    pub(crate) fs: u64,
-    pub(crate) gs: u64,
+    pub(super) r15: u64,
+    pub(super) r14: u64,
+    pub(super) r13: u64,
+    pub(super) r12: u64,
+    pub(super) rbp: u64,
+    pub(super) rbx: u64,
+    pub(super) r11: u64,
+    pub(super) r10: u64,
+    pub(super) r9: u64,
+    pub(super) r8: u64,
+    pub(super) rax: u64,
+    pub(super) rcx: u64,
+    pub(super) rdx: u64,
+    pub(super) rsi: u64,
+    pub(super) rdi: u64,
+    pub(super) orig_rax: u64,
+    pub(super) rip: u64,
+    pub(super) cs: u64,
+    pub(super) eflags: u64,
+    pub(super) rsp: u64,
+    pub(super) ss: u64,
+    pub(super) fs_base: u64,
+    pub(super) gs_base: u64,
+    pub(super) ds: u64,
+    pub(super) es: u64,
+    pub(super) fs: u64,
+    pub(super) gs: u64,
 }
 
 /// `orig_rax` of a thread that is not in a system call: nothing to start again.
-pub(crate) const NO_SYSTEM_CALL: u64 = u64::MAX;
+const NO_SYSTEM_CALL: u64 = u64::MAX;
 
 /// The code segment of 32-bit code under a 64-bit kernel.
 const COMPAT_CS: u64 = 0x23;
@@ -49,27 +56,9 @@ const COMPAT_CS: u64 = 0x23;
 const STARTING_FLAGS: u64 = !(1 << 8 | 1 << 10 | 1 << 14 | 1 << 18);
 
 impl Registers {
-    /// Reads them from a stopped thread; `None` when it runs 32-bit code.
-    pub(crate) fn of(tid: i32) -> io::Result<Option<Self>> {
-        let mut registers = Self::default();
-        let len = ptrace::get_registers(tid, RegisterSet::General, registers.as_mut_bytes())?;
-        Ok((len == size_of::<Self>() && registers.cs != COMPAT_CS).then_some(registers))
-    }
-
-    /// Gives them to a stopped thread.
-    pub(crate) fn set(&self, tid: i32) -> io::Result<()> {
-        ptrace::set_registers(tid, RegisterSet::General, self.as_bytes())
-    }
-
     /// These registers with another place to go on and nothing to start again.
-    pub(crate) fn going_to(&self, rip: u64, rsp: u64) -> Self {
+    fn going_to(&self, rip: u64, rsp: u64) -> Self {
         Self { rip, rsp, orig_rax: NO_SYSTEM_CALL, eflags: self.eflags & STARTING_FLAGS, ..*self }
-    }
-
-    /// These registers before a system call instruction at `rip`.
-    pub(crate) fn calling(&self, rip: u64, rsp: u64, call: &SystemCall) -> Self {
-        let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
-        Self { rax: call.number, rdi, rsi, rdx, r10, r8, r9, ..self.going_to(rip, rsp) }
     }
 
     /// As the C library's structure, for users of this crate.
@@ -137,77 +126,128 @@ impl Registers {
             gs: user.gs,
         }
     }
-
-    /// Whether the thread was stopped in a system call.
-    pub(crate) fn in_system_call(&self) -> bool {
-        self.orig_rax.cast_signed_() >= 0
-    }
 }
 
-/// A system call that the victim is made to make.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SystemCall {
-    pub(crate) name: &'static str,
-    pub(crate) number: u64,
-    pub(crate) arguments: [u64; 6],
-}
+impl Machine for Registers {
+    type State = ExtendedState;
 
-impl SystemCall {
-    /// Maps pages of a file, or of none with the descriptor -1.
-    pub(crate) fn mmap(address: u64, len: u64, protection: i32, flags: i32, descriptor: u64) -> Self {
-        let arguments = [address, len, small(protection), small(flags), descriptor, 0];
-        Self { name: "mmap", number: libc::SYS_mmap.unsigned_abs(), arguments }
+    /// `syscall`.
+    const CALL_LENGTH: u64 = 2;
+
+    fn ask_once() {
+        xstate::has_shadow_stacks();
     }
 
-    pub(crate) fn mprotect(address: u64, len: u64, protection: i32) -> Self {
-        let arguments = [address, len, small(protection), 0, 0, 0];
-        Self { name: "mprotect", number: libc::SYS_mprotect.unsigned_abs(), arguments }
+    fn of(tid: i32) -> io::Result<Option<Self>> {
+        let mut registers = Self::default();
+        let len = ptrace::get_registers(tid, RegisterSet::General, registers.as_mut_bytes())?;
+        Ok((len == size_of::<Self>() && registers.cs != COMPAT_CS).then_some(registers))
     }
 
-    /// Opens a file in memory, which nobody can execute as a program where the kernel knows how to say so (since 6.3). That
-    /// is the one way that `vm.memfd_noexec` allows whatever its value, and it does not keep its pages from being code.
-    pub(crate) fn memfd_create(name: u64, no_program: bool) -> Self {
-        const MFD_NOEXEC_SEAL: u64 = 0x8;
-        let flags = u64::from(libc::MFD_CLOEXEC) | if no_program { MFD_NOEXEC_SEAL } else { 0 };
-        let number = libc::SYS_memfd_create.unsigned_abs();
-        Self { name: "memfd_create", number, arguments: [name, flags, 0, 0, 0, 0] }
+    fn set(&self, tid: i32) -> io::Result<()> {
+        ptrace::set_registers(tid, RegisterSet::General, self.as_bytes())
     }
 
-    pub(crate) fn ftruncate(descriptor: u64, len: u64) -> Self {
-        let number = libc::SYS_ftruncate.unsigned_abs();
-        Self { name: "ftruncate", number, arguments: [descriptor, len, 0, 0, 0, 0] }
+    fn place(&self) -> u64 {
+        self.rip
     }
 
-    pub(crate) fn close(descriptor: u64) -> Self {
-        Self { name: "close", number: libc::SYS_close.unsigned_abs(), arguments: [descriptor, 0, 0, 0, 0, 0] }
+    fn going_on_at(self, place: u64) -> Self {
+        Self { rip: place, ..self }
     }
 
-    pub(crate) fn munmap(address: u64, len: u64) -> Self {
+    fn stack(&self) -> u64 {
+        self.rsp
+    }
+
+    fn resume_at(&self, tid: i32) -> io::Result<u64> {
+        rseq::resume_at(tid, self)
+    }
+
+    fn system_call(&self) -> Option<i64> {
+        Some(self.orig_rax.cast_signed_()).filter(|number| *number >= 0)
+    }
+
+    fn answer(&self) -> i64 {
+        self.rax.cast_signed_()
+    }
+
+    fn answering(self, answer: i64) -> Self {
+        Self { rax: unsigned(answer), ..self }
+    }
+
+    fn making_again(self, number: i64) -> Self {
+        Self { rax: unsigned(number), rip: self.rip.wrapping_sub(Self::CALL_LENGTH), ..self }
+    }
+
+    fn in_no_call(self) -> Self {
+        Self { orig_rax: NO_SYSTEM_CALL, ..self }
+    }
+
+    fn calling(&self, place: u64, stack: u64, call: &SystemCall) -> Self {
+        let [rdi, rsi, rdx, r10, r8, r9] = call.arguments;
+        Self { rax: call.number, rdi, rsi, rdx, r10, r8, r9, ..self.going_to(place, stack) }
+    }
+
+    fn entering(&self, stack: u64, entry: &Entering) -> Self {
+        let [rdi, rsi, rdx, rcx, r8, r9] = entry.arguments;
         Self {
-            name: "munmap",
-            number: libc::SYS_munmap.unsigned_abs(),
-            arguments: [address, len, 0, 0, 0, 0],
+            rax: entry.function,
+            rbx: if entry.first { abi::FIRST_CALL } else { 0 },
+            rdi,
+            rsi,
+            rdx,
+            rcx,
+            r8,
+            r9,
+            r12: u64::from(entry.end.unsigned_abs()),
+            r13: entry.call,
+            r14: entry.resume,
+            r15: entry.span,
+            ..self.going_to(entry.base, stack)
         }
+    }
+
+    fn ended(&self) -> (u64, u64) {
+        (self.rbp, self.rbx)
+    }
+
+    fn state_of(tid: i32) -> io::Result<ExtendedState> {
+        ExtendedState::of(tid)
+    }
+
+    fn set_state(state: &ExtendedState, tid: i32) -> io::Result<()> {
+        state.set(tid)
+    }
+
+    fn state_in_frame(state: &ExtendedState) -> Option<Vec<u8>> {
+        state.in_frame()
+    }
+
+    fn gadgets(memory: &Memory, areas: &[Area]) -> Option<Gadgets> {
+        gadget::search(memory, areas)
+    }
+
+    fn frame_space(state: usize) -> usize {
+        frame::space(state)
+    }
+
+    fn frames(address: u64, original: &Original<'_, Self>, way: &Way, undo: &SystemCall) -> Option<Frames> {
+        frame::lay_out(address, original, way, undo)
+    }
+
+    fn ends_with_call(code: &[u8]) -> bool {
+        code::ends_with_call(code)
     }
 }
 
-/// Flags are small positive ints.
-fn small(flags: i32) -> u64 {
-    u64::from(flags.unsigned_abs())
-}
-
-/// What a system call left in `rax`: its value or its error.
-pub(crate) fn answer(rax: u64) -> io::Result<u64> {
-    match rax.cast_signed_() {
-        errno @ -4095..=-1 => {
-            Err(io::Error::from_raw_os_error(i32::try_from(-errno).unwrap_or(libc::EINVAL)))
-        }
-        _ => Ok(rax),
-    }
+#[expect(clippy::cast_sign_loss, reason = "registers hold signed values too")]
+fn unsigned(value: i64) -> u64 {
+    value as u64
 }
 
 /// `u64::cast_signed`, which the oldest compiler this crate is for does not have yet.
-pub(crate) trait CastSigned {
+trait CastSigned {
     fn cast_signed_(self) -> i64;
 }
 
@@ -215,5 +255,42 @@ impl CastSigned for u64 {
     #[expect(clippy::cast_possible_wrap, reason = "the register holds a signed value")]
     fn cast_signed_(self) -> i64 {
         self as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restart::{after_death, by_hand, cured};
+
+    const EINTR: i64 = -4;
+    const ERESTARTNOHAND: i64 = -514;
+    const ERESTART_RESTARTBLOCK: i64 = -516;
+
+    fn stopped(call: i64, rax: i64) -> Registers {
+        Registers { rip: 0x1002, orig_rax: unsigned(call), rax: unsigned(rax), ..Registers::default() }
+    }
+
+    #[test]
+    fn restart_codes_are_left_to_the_kernel() {
+        let sleeping = stopped(libc::SYS_clock_nanosleep, ERESTART_RESTARTBLOCK);
+        assert_eq!(cured(&sleeping), sleeping);
+        let dead = after_death(&sleeping);
+        assert_eq!((dead.rip, dead.rax), (0x1000, unsigned(libc::SYS_clock_nanosleep)));
+        let hand = by_hand(&sleeping);
+        assert_eq!((hand.rip, hand.rax), (0x1000, unsigned(libc::SYS_restart_syscall)));
+    }
+
+    #[test]
+    fn only_calls_that_can_are_started_again() {
+        assert_eq!(cured(&stopped(libc::SYS_epoll_wait, EINTR)).rax, unsigned(ERESTARTNOHAND));
+        assert_eq!(cured(&stopped(libc::SYS_epoll_wait, 3)).rax, 3);
+        for call in [libc::SYS_close, libc::SYS_connect, libc::SYS_io_uring_enter] {
+            assert_eq!(cured(&stopped(call, EINTR)).rax, unsigned(EINTR));
+        }
+        // A number that looks like a call's error in a thread that is in none.
+        let running = stopped(-1, -512);
+        assert_eq!(cured(&running), running);
+        assert_eq!(after_death(&running).rip, 0x1002);
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::registers::Registers;
+use crate::machine::Machine;
 use crate::sys::{memory, ptrace};
 
 /// Where `rseq_cs` lies in `struct rseq`.
@@ -14,7 +15,7 @@ const SEQUENCE_AT: u64 = 8;
 /// Where the thread must continue: its own place, or the abort handler of the sequence that it was stopped in.
 pub(crate) fn resume_at(tid: i32, registers: &Registers) -> io::Result<u64> {
     // A sequence makes no system calls: a thread that is in one is in no sequence.
-    if registers.in_system_call() {
+    if registers.system_call().is_some() {
         return Ok(registers.rip);
     }
     let configuration = ptrace::rseq_configuration(tid)?;
