@@ -91,6 +91,8 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let pages_path = draft.path("pages").display().to_string();
 
     let target = target.arguments(512 * 1024).prepare(&parasite::BLOB)?;
+    // Seizing moves this thread to the process's processor.
+    let processors = sys::affinity(0).map_err(Error::io("ask for this thread's processors"))?;
     let victim = target.seize()?;
     let begin = victim.stopped_since();
     let mut inspection = inspect::inspect(pid, &mut fingerprints)?;
@@ -98,7 +100,9 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let (victim, answers) = ask(victim, pid)?;
     let mut state = state(&victim, inspection, &answers, machine, way_back)?;
     sync_files(pid, &state)?;
-    state.pages = pages::write(pid, &state.memory.areas, &pages_file, &pages_path, total, progress)?;
+    let (areas, file, path) = (&state.memory.areas, &pages_file, pages_path.as_str());
+    let copy = pages::Copy { pid, areas, file, path, processors: &processors };
+    state.pages = pages::write(&copy, progress)?;
     let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
     if options.leave_running {
         victim.release()?;

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use twox_hash::XxHash3_64;
 
@@ -17,8 +18,10 @@ use crate::sys::{self, PageRegion, Wanted};
 
 /// The bytes that one checksum is of, and that are read at once.
 pub(crate) const CHUNK: u64 = 256 * 1024;
-/// After how many bytes the disk is put to work.
-const BATCH: u64 = 8 << 20;
+/// After how many chunks the disk is put to work.
+const BATCH: usize = 32;
+/// Below this many bytes a second thread costs more than it brings.
+pub(crate) const ALONE: u64 = 8 << 20;
 
 /// Finds the pages of each area that must be stored. Returns how many bytes they are.
 pub(crate) fn find(pid: i32, areas: &mut [Area]) -> Result<u64, Error> {
@@ -58,76 +61,147 @@ pub(crate) fn guarded(pagemap: &File, start: u64, end: u64) -> bool {
     sys::scan_pages(Wanted::Guards, pagemap, start, end, &mut regions).is_ok_and(|(found, _)| found > 0)
 }
 
-/// A stored range and whether it can be read without more rights than the process has itself.
-struct Piece {
-    address: u64,
-    len: u64,
-    readable: bool,
+/// Part of a stored range.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece {
+    pub(crate) address: u64,
+    pub(crate) len: u64,
+    /// Whether its permissions let it be copied the quick way.
+    pub(crate) open: bool,
+}
+
+/// A range of `pages` and where its bytes lie in memory.
+pub(crate) struct Chunk {
+    pub(crate) at: u64,
+    pub(crate) len: u64,
+    pub(crate) parts: Vec<Piece>,
+}
+
+/// Cuts stored ranges, one behind the other, into chunks of `chunk` bytes.
+pub(crate) fn cut(pieces: impl Iterator<Item = Piece>, chunk: u64) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for mut piece in pieces {
+        while piece.len > 0 {
+            let next = chunks.last().map_or(0, |last| last.at + last.len);
+            let last = match chunks.last_mut() {
+                Some(last) if last.len < chunk => last,
+                _ => {
+                    chunks.push(Chunk { at: next, len: 0, parts: Vec::new() });
+                    continue;
+                }
+            };
+            let taken = piece.len.min(chunk - last.len);
+            last.parts.push(Piece { len: taken, ..piece });
+            last.len += taken;
+            piece.address += taken;
+            piece.len -= taken;
+        }
+    }
+    chunks
+}
+
+/// What the stored pages are copied from, and to.
+pub(crate) struct Copy<'a> {
+    pub(crate) pid: i32,
+    pub(crate) areas: &'a [Area],
+    pub(crate) file: &'a File,
+    /// The file's path, for errors.
+    pub(crate) path: &'a str,
+    /// The processors that this process may use: the calling thread may have been moved to one of them.
+    pub(crate) processors: &'a [u8],
 }
 
 /// Copies the stored pages to a file and says what the file must be.
-pub(crate) fn write(
-    pid: i32,
-    areas: &[Area],
-    file: &File,
-    path: &str,
-    total: u64,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Pages, Error> {
-    let memory_path = format!("/proc/{pid}/mem");
-    let memory = File::open(&memory_path).map_err(Error::io(format!("open {memory_path}")))?;
-    let mut pieces = areas.iter().flat_map(|area| {
-        let readable = area.permissions.starts_with('r');
-        area.stored.iter().map(move |(start, count)| Piece { address: start.0, len: count * PAGE, readable })
+pub(crate) fn write(copy: &Copy<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Pages, Error> {
+    let path = format!("/proc/{}/mem", copy.pid);
+    let memory = File::open(&path).map_err(Error::io(format!("open {path}")))?;
+    let pieces = copy.areas.iter().flat_map(|area| {
+        let open = area.permissions.starts_with('r');
+        area.stored.iter().map(move |(start, count)| Piece { address: start.0, len: count * PAGE, open })
     });
-    let mut rest: Option<Piece> = None;
-    let mut buffer = vec![0_u8; word(CHUNK)];
-    let mut pages = Pages { size: 0, chunk: CHUNK, checksums: Vec::new() };
-    let mut begun = 0;
-    let unreadable = || format!("read the memory of process {pid}");
-    while pages.size < total {
-        let mut filled = 0;
-        let mut ranges: Vec<(u64, usize)> = Vec::new();
-        // What the process itself may not read goes another, slower way.
-        let mut slow: Vec<(u64, usize, usize)> = Vec::new();
-        while filled < buffer.len() {
-            let Some(piece) = rest.take().or_else(|| pieces.next()) else { break };
-            let len = word(piece.len).min(buffer.len() - filled);
-            if piece.readable && slow.is_empty() && ranges.len() < 512 {
-                ranges.push((piece.address, len));
-            } else {
-                slow.push((piece.address, filled, len));
+    let chunks = cut(pieces, CHUNK);
+    let size = chunks.last().map_or(0, |last| last.at + last.len);
+    let sums: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
+    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let work = |tell: &mut dyn FnMut(u64)| -> Result<(), Error> {
+        let mut buffer = vec![0_u8; word(CHUNK)];
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(chunk), Some(sum)) = (chunks.get(at), sums.get(at)) else { return Ok(()) };
+            let bytes = buffer.get_mut(..word(chunk.len)).unwrap_or_default();
+            read(copy.pid, &memory, chunk, bytes)
+                .map_err(Error::io(format!("read the memory of process {}", copy.pid)))?;
+            sum.store(XxHash3_64::oneshot(bytes), Ordering::Relaxed);
+            copy.file.write_all_at(bytes, chunk.at).map_err(Error::io(format!("write {}", copy.path)))?;
+            if (at + 1) % BATCH == 0 {
+                let len = BATCH as u64 * CHUNK;
+                sys::begin_writing(copy.file, (chunk.at + chunk.len).saturating_sub(len), len);
             }
-            filled += len;
-            if len as u64 != piece.len {
-                rest =
-                    Some(Piece { address: piece.address + len as u64, len: piece.len - len as u64, ..piece });
-            }
+            tell(done.fetch_add(chunk.len, Ordering::Relaxed) + chunk.len);
         }
-        let quick: usize = ranges.iter().map(|(_, len)| len).sum();
-        if quick > 0 {
-            let target = buffer.get_mut(..quick).unwrap_or_default();
-            let read = sys::read_memory(pid, &ranges, target).map_err(Error::io(unreadable()))?;
-            if read != quick {
-                return Err(Error::io(unreadable())(io::Error::from_raw_os_error(libc::EFAULT)));
-            }
+    };
+    let processors: u32 = copy.processors.iter().map(|byte| byte.count_ones()).sum();
+    let others = if size < ALONE { 0 } else { processors.min(4) - 1 };
+    std::thread::scope(|scope| {
+        let helpers: Vec<_> = (0..others)
+            .map(|_| {
+                scope.spawn(|| {
+                    // Where it cannot, it shares a processor with the one that began it.
+                    let _ = sys::set_affinity(copy.processors);
+                    work(&mut |_| ())
+                })
+            })
+            .collect();
+        let mut written = work(&mut |done| progress(done, size));
+        for helper in helpers {
+            let ended = helper.join();
+            written = written.and(ended.unwrap_or_else(|_| {
+                Err(Error::io(format!("write {}", copy.path))(io::ErrorKind::Other.into()))
+            }));
         }
-        for (address, at, len) in slow {
-            let target = buffer.get_mut(at..at + len).unwrap_or_default();
-            memory.read_exact_at(target, address).map_err(Error::io(unreadable()))?;
-        }
-        let bytes = buffer.get(..filled).unwrap_or_default();
-        if bytes.is_empty() {
-            break;
-        }
-        pages.checksums.push(Hex(XxHash3_64::oneshot(bytes)));
-        file.write_all_at(bytes, pages.size).map_err(Error::io(format!("write {path}")))?;
-        pages.size += bytes.len() as u64;
-        if pages.size - begun >= BATCH {
-            sys::begin_writing(file, begun, pages.size - begun);
-            begun = pages.size;
-        }
-        progress(pages.size, total);
+        written
+    })?;
+    let checksums = sums.into_iter().map(|sum| Hex(sum.into_inner())).collect();
+    Ok(Pages { size, chunk: CHUNK, checksums })
+}
+
+/// Reads a chunk: what the process itself may not read goes another, slower way.
+fn read(pid: i32, memory: &File, chunk: &Chunk, bytes: &mut [u8]) -> io::Result<()> {
+    if chunk.parts.iter().all(|part| part.open) && chunk.parts.len() <= 512 {
+        let ranges: Vec<(u64, usize)> =
+            chunk.parts.iter().map(|part| (part.address, word(part.len))).collect();
+        let read = sys::read_memory(pid, &ranges, bytes)?;
+        return if read == bytes.len() { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EFAULT)) };
     }
-    Ok(pages)
+    let mut rest = bytes;
+    for part in &chunk.parts {
+        let Some((these, others)) = rest.split_at_mut_checked(word(part.len)) else { break };
+        memory.read_exact_at(these, part.address)?;
+        rest = others;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_full_but_the_last_and_lose_nothing() {
+        let piece = |address, len| Piece { address, len, open: true };
+        let chunks = cut([piece(0x1000, 10), piece(0x2000, 3), piece(0x3000, 9)].into_iter(), 8);
+        let parts: Vec<Vec<(u64, u64)>> = chunks
+            .iter()
+            .map(|chunk| chunk.parts.iter().map(|part| (part.address, part.len)).collect())
+            .collect();
+        assert_eq!(
+            parts,
+            [vec![(0x1000, 8)], vec![(0x1008, 2), (0x2000, 3), (0x3000, 3)], vec![(0x3003, 6)]]
+        );
+        assert_eq!(
+            chunks.iter().map(|chunk| (chunk.at, chunk.len)).collect::<Vec<_>>(),
+            [(0, 8), (8, 8), (16, 6)]
+        );
+        assert!(cut(std::iter::empty(), 8).is_empty());
+    }
 }

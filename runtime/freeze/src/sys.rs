@@ -102,6 +102,12 @@ pub(crate) fn affinity(tid: i32) -> io::Result<Vec<u8>> {
     Ok(set)
 }
 
+/// Lets the calling thread run wherever the set allows.
+pub(crate) fn set_affinity(set: &[u8]) -> io::Result<()> {
+    // SAFETY: the kernel reads that many bytes.
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, set.len(), set.as_ptr()) }).map(drop)
+}
+
 /// The kernel's `struct sched_attr` up to `sched_period`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

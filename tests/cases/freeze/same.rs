@@ -1,5 +1,6 @@
 //! Frozen and thawed at random moments, programs finish with the very result that they would have had.
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -168,6 +169,36 @@ fn everything_is_as_it_was() {
         let status = thawing.wait().unwrap();
         assert!(status.success() && place.said() == "ready\n0 wrong\n", "{who}: {status}: {}", place.said());
     }
+}
+
+/// Enough for several threads to copy it and fill it in, in pieces of which many are not whole.
+#[test]
+fn a_lot_of_memory() {
+    let _alone = alone();
+    let program = compile("cc", "memory.c", &[]);
+    let place = Place::new();
+    let victim = place.start(&[program.to_str().unwrap(), "130", "2"]);
+    let frozen = place.freeze(victim.pid());
+    assert!(frozen.status.success(), "{}", text(&frozen));
+    victim.bury();
+    // One bit far inside is enough.
+    let pages = std::fs::File::options().read(true).write(true).open(place.image().join("pages")).unwrap();
+    let turn = || {
+        let mut byte = [0];
+        pages.read_exact_at(&mut byte, 99_999_999).unwrap();
+        pages.write_all_at(&[byte[0] ^ 4], 99_999_999).unwrap();
+    };
+    turn();
+    let refused = place.thaw();
+    assert!(text(&refused).contains("have been changed since they were written"), "{}", text(&refused));
+    turn();
+    let thawed = place.thaw();
+    assert!(
+        thawed.status.success() && place.said() == "ready\n0 wrong\n",
+        "{} {}",
+        text(&thawed),
+        place.said()
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::layout::{Layout, extent};
 use crate::error::Error;
 use crate::hex::Hex;
 use crate::numbers::{PAGE, word};
+use crate::pages::{self, Chunk, Piece};
 use crate::state::{Area, Kind, State};
 use crate::sys;
 
@@ -127,25 +128,6 @@ fn advise(area: &Area, staged: u64, len: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Where a range of `pages` goes.
-#[derive(Clone, Copy)]
-struct Piece {
-    address: u64,
-    len: u64,
-    writable: bool,
-}
-
-/// A range of `pages`, its checksum, and where it goes.
-struct Chunk {
-    at: u64,
-    len: u64,
-    sum: Hex,
-    parts: Vec<Piece>,
-}
-
-/// Below this many bytes a second thread costs more than it brings.
-const ALONE: u64 = 8 << 20;
-
 /// Fills the stored pages in, holding every chunk against its checksum.
 ///
 /// What this costs is mostly the kernel's: pages that are made and cleared. That it does on several processors at once.
@@ -156,24 +138,28 @@ fn fill(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Error> {
     let path = folder.join("pages");
-    let pages = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
     let memory = File::options().write(true).open("/proc/self/mem");
     let memory = memory.map_err(Error::io("write staged memory"))?;
     let chunks = chunks(state, layout);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let workers = if state.pages.size < ALONE { 1 } else { workers };
+    let workers = if state.pages.size < pages::ALONE { 1 } else { workers };
     let next = AtomicUsize::new(0);
     let done = AtomicU64::new(0);
     let work = |tell: &mut dyn FnMut(u64)| -> Result<(), Error> {
         let mut buffer = Vec::new();
-        while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let failed = || Error::io(format!("read {}", path.display()));
-            let sum = if chunk.parts.iter().all(|part| part.writable) && chunk.parts.len() <= 512 {
-                fill_directly(&pages, chunk).map_err(failed())?
-            } else {
-                fill_over_permissions(&pages, &memory, chunk, &mut buffer).map_err(failed())?
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(chunk), Some(wanted)) = (chunks.get(at), state.pages.checksums.get(at)) else {
+                return Ok(());
             };
-            if sum != chunk.sum {
+            let failed = || Error::io(format!("read {}", path.display()));
+            let sum = if chunk.parts.iter().all(|part| part.open) && chunk.parts.len() <= 512 {
+                fill_directly(&file, chunk).map_err(failed())?
+            } else {
+                fill_over_permissions(&file, &memory, chunk, &mut buffer).map_err(failed())?
+            };
+            if sum != *wanted {
                 let Chunk { at, len, .. } = chunk;
                 let reason =
                     format!("the {len} bytes from {at} on have been changed since they were written");
@@ -181,7 +167,6 @@ fn fill(
             }
             tell(done.fetch_add(chunk.len, Ordering::Relaxed) + chunk.len);
         }
-        Ok(())
     };
     let filled = std::thread::scope(|scope| {
         let others: Vec<_> = (1..workers).map(|_| scope.spawn(|| work(&mut |_| ()))).collect();
@@ -206,35 +191,16 @@ fn fill(
 /// Which bytes of `pages` go where.
 fn chunks(state: &State, layout: &Layout) -> Vec<Chunk> {
     let areas = state.memory.areas.iter().zip(&layout.staged);
-    let mut pieces =
-        areas.filter_map(|(area, staged)| Some((area, (*staged)?))).flat_map(|(area, staged)| {
-            let (start, _) = extent(area, layout.longer);
-            let writable = area.permissions.contains('w');
-            area.stored.iter().map(move |(from, count)| Piece {
-                address: staged + (from.0 - start),
-                len: count * PAGE,
-                writable,
-            })
-        });
-    let mut rest: Option<Piece> = None;
-    let mut chunks = Vec::new();
-    let mut at = 0;
-    for sum in &state.pages.checksums {
-        let len = (state.pages.size - at).min(state.pages.chunk);
-        let (mut parts, mut left) = (Vec::new(), len);
-        while left > 0 {
-            let Some(piece) = rest.take().or_else(|| pieces.next()) else { break };
-            let taken = piece.len.min(left);
-            parts.push(Piece { len: taken, ..piece });
-            left -= taken;
-            if taken < piece.len {
-                rest = Some(Piece { address: piece.address + taken, len: piece.len - taken, ..piece });
-            }
-        }
-        chunks.push(Chunk { at, len, sum: *sum, parts });
-        at += len;
-    }
-    chunks
+    let pieces = areas.filter_map(|(area, staged)| Some((area, (*staged)?))).flat_map(|(area, staged)| {
+        let (start, _) = extent(area, layout.longer);
+        let open = area.permissions.contains('w');
+        area.stored.iter().map(move |(from, count)| Piece {
+            address: staged + (from.0 - start),
+            len: count * PAGE,
+            open,
+        })
+    });
+    pages::cut(pieces, state.pages.chunk)
 }
 
 /// Reads a chunk to where it goes.
