@@ -23,7 +23,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) afterwards: Option<fn(&Running)>,
     /// How many of the host's calls are tried, unless all are asked for.
     pub(crate) points: usize,
-    /// Whether the victim has so many threads that only one is tried at a time, and of all calls a quarter, another one each
+    /// Whether the victim has so many threads that only one is tried at a time, and of all calls an eighth, another one each
     /// time: most are the same ones again for the next thread.
     pub(crate) crowded: bool,
 }
@@ -70,7 +70,7 @@ impl Trial<'_> {
     pub(crate) fn run(&self, name: &str) {
         let calls = calls(self);
         assert!(calls.len() > 60, "{calls:?}");
-        let (at_a_time, all_step) = if self.crowded { (1, 4) } else { (4, 1) };
+        let (at_a_time, all_step) = if self.crowded { (1, 8) } else { (4, 1) };
         let step = if all() { all_step } else { calls.len().div_ceil(self.points) };
         let first = usize::try_from(random(Duration::from_nanos(step as u64)).as_nanos()).unwrap();
         let points: Vec<_> = calls.iter().skip(first).step_by(step).collect();
@@ -86,7 +86,11 @@ impl Trial<'_> {
         let missed = missed.into_inner();
         assert!(missed * 10 <= points.len(), "{missed} of {} kills never came", points.len());
 
-        let moments = if all() { 100 } else { (self.points / 2).max(8) };
+        let moments = match (all(), self.crowded) {
+            (true, false) => 100,
+            (true, true) => 40,
+            (false, _) => (self.points / 2).max(8),
+        };
         let took = self.undisturbed();
         let within = AtomicUsize::new(0);
         at_once(at_a_time, moments, |at| {

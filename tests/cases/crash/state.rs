@@ -49,20 +49,28 @@ fn state(pid: i32) -> Vec<String> {
 }
 
 /// The state of a victim that has come to rest: the same twice, no signal on its way, no thread that blocks signals just
-/// for a moment, as a runtime does that starts one.
+/// for a moment, as a runtime does that starts one, and no descriptor that is not always there, as of a connection that is closed
+/// at once.
 pub(crate) fn settled(pid: i32) -> Vec<String> {
+    const LOOKS: usize = 4;
     let begin = Instant::now();
-    let mut before = state(pid);
+    let mut looks = vec![state(pid)];
     loop {
         std::thread::sleep(Duration::from_millis(5));
         let now = state(pid);
         let masks = now.iter().filter(|line| line.starts_with("SigBlk")).count();
         let pending = |line: &String| line.contains("Pnd:") && !line.ends_with("0000000000000000");
-        if now == before && masks == 1 && !now.iter().any(pending) {
-            return now;
+        let is_descriptor = |line: &String| line.parse::<u32>().is_ok();
+        let always = |line: &String| !is_descriptor(line) || looks.iter().all(|look| look.contains(line));
+        let rest: Vec<String> = now.iter().filter(|line| always(line)).cloned().collect();
+        let same = looks.last().is_some_and(|last| {
+            last.iter().filter(|line| !is_descriptor(line)).eq(now.iter().filter(|line| !is_descriptor(line)))
+        });
+        if looks.len() >= LOOKS && same && masks == 1 && !now.iter().any(pending) {
+            return rest;
         }
         assert!(begin.elapsed() < SETTLED_WITHIN, "the victim does not settle");
-        before = now;
+        looks.push(now);
     }
 }
 
