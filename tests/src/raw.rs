@@ -18,7 +18,7 @@ pub fn holding<T: 'static>(value: T) -> i64 {
 /// Makes a system call; returns its answer and, where that is -1, the error number.
 ///
 /// Safe to call with addresses from [`at`] and [`holding`] of memory of the size that the call takes, and with numbers.
-#[must_use]
+#[allow(clippy::must_use_candidate, reason = "a call is made for what it does, too")]
 pub fn kernel(number: i64, arguments: [i64; 6]) -> (i64, i32) {
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: every address among the arguments is that of leaked memory of the size that the call takes: what the

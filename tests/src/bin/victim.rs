@@ -16,9 +16,10 @@ use std::io::Write;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process::exit;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use pie_blob_tests::raw::{at, kernel, leak};
 use pie_blob_tests::registers::best_round;
 
 /// How long every call waits.
@@ -73,7 +74,8 @@ fn usage() -> ! {
 fn rounds(mut round: impl FnMut() -> Result<(), String>) -> ! {
     let mut count = 0_u64;
     let mut out = std::io::stdout();
-    while !input_ended() {
+    let input = leak(libc::pollfd { fd: 0, events: 0, revents: 0 });
+    while !input_ended(input) {
         if let Err(what) = round() {
             println!("DAMAGED in round {count}: {what}");
             exit(3);
@@ -81,33 +83,20 @@ fn rounds(mut round: impl FnMut() -> Result<(), String>) -> ! {
         count += 1;
         // A reader that is gone ends it as well.
         if writeln!(out, "{count}").and_then(|()| out.flush()).is_err() {
-            exit(0);
+            break;
         }
     }
+    // What the system would keep.
+    let _ = kernel(libc::SYS_semctl, [SEMAPHORES.load(Ordering::Relaxed), 0, libc::IPC_RMID.into(), 0, 0, 0]);
     exit(0)
 }
 
-fn input_ended() -> bool {
-    let input = leak(libc::pollfd { fd: 0, events: 0, revents: 0 });
+/// The set of semaphores that one mode waits on; none in the others.
+static SEMAPHORES: AtomicI64 = AtomicI64::new(-1);
+
+fn input_ended(input: &mut libc::pollfd) -> bool {
     let (ready, _) = kernel(libc::SYS_poll, [at(input), 1, 0, 0, 0, 0]);
     ready > 0 && input.revents & libc::POLLHUP != 0
-}
-
-/// Memory that a system call may use for ever.
-fn leak<T>(value: T) -> &'static mut T {
-    Box::leak(Box::new(value))
-}
-
-fn at<T>(memory: &mut T) -> i64 {
-    i64::try_from((&raw mut *memory).expose_provenance()).unwrap_or(0)
-}
-
-/// Makes a system call; returns its answer and, where that is -1, the error number.
-fn kernel(number: i64, arguments: [i64; 6]) -> (i64, i32) {
-    let [a, b, c, d, e, f] = arguments;
-    // SAFETY: every address among the arguments in this file is that of leaked memory of the size that the call takes.
-    let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
-    (answer, if answer == -1 { std::io::Error::last_os_error().raw_os_error().unwrap_or(0) } else { 0 })
 }
 
 /// The time to wait.
@@ -189,7 +178,10 @@ fn arguments_of(number: i64, descriptor: i64, time: i64) -> [i64; 6] {
 fn descriptor_for(call: &str) -> i64 {
     match call {
         "epoll_wait" => kernel(libc::SYS_epoll_create1, [0; 6]).0,
-        "semtimedop" => kernel(libc::SYS_semget, [0, 1, 0o600, 0, 0, 0]).0,
+        "semtimedop" => {
+            SEMAPHORES.store(kernel(libc::SYS_semget, [0, 1, 0o600, 0, 0, 0]).0, Ordering::Relaxed);
+            SEMAPHORES.load(Ordering::Relaxed)
+        }
         "recv" => {
             let pair = leak([0_i32; 2]);
             kernel(libc::SYS_socketpair, [libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0, at(pair), 0, 0]);
