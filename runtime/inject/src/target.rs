@@ -125,6 +125,10 @@ impl Target {
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let areas = proc::areas(living)?;
+        if areas.is_empty() {
+            // It has ended since, and has no memory any more.
+            return Err(Error::NoSuchProcess { pid });
+        }
         Native::ask_once();
         let gadgets = Native::gadgets(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
