@@ -28,15 +28,16 @@ pub(crate) enum Change {
 /// The kernel offers no such wait with an end. A thread that was resumed on this processor stops again as soon as this one
 /// lets it run, so that is done first; what takes longer is looked for at intervals that grow with what it has taken.
 pub(crate) fn change(tid: i32, until: Instant) -> io::Result<Option<Change>> {
-    const YIELDS: u32 = 8;
+    // Longer than a thread on another processor takes for most of what it is asked.
+    const YIELDING: Duration = Duration::from_micros(200);
     const TRIES: u32 = 3;
     let begin = Instant::now();
     let mut failed = 0;
-    for turn in 0_u32.. {
-        if turn < YIELDS {
+    loop {
+        let waited = begin.elapsed();
+        if waited < YIELDING {
             yield_now();
         } else {
-            let waited = begin.elapsed();
             count();
             std::thread::sleep((waited / 16).clamp(Duration::from_micros(5), Duration::from_millis(2)));
         }
