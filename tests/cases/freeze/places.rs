@@ -140,3 +140,30 @@ fn standard_streams_are_those_of_thaw() {
     assert_eq!(output.status.code(), Some(42));
     assert_eq!(text(&output), "ended\n");
 }
+
+#[test]
+fn a_bar_is_drawn_on_a_terminal_when_it_takes_long() {
+    // Every write of pages takes a tenth of a second: more than one in all.
+    let slowly = |place: &Place, pid: i32| {
+        format!(
+            "strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:delay_enter=100000 {FREEZER} freeze {pid} {}",
+            place.image().display()
+        )
+    };
+    let program = compile("cc", "memory.c", &[]);
+    for terminal in [true, false] {
+        let place = Place::new();
+        let victim = place.start(&[program.to_str().unwrap(), "16", "3600"]);
+        let command = slowly(&place, victim.pid());
+        let mut shell = Command::new(if terminal { "script" } else { "sh" });
+        // `script` (of bsdutils, which every Debian has) runs it on a terminal of its own.
+        let arguments = if terminal { vec!["-qec", &command, "/dev/null"] } else { vec!["-c", &command] };
+        shell.args(arguments);
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let said = text(&output);
+        assert!(said.contains("stopped for"), "{said}");
+        assert_eq!(said.contains("[#"), terminal, "{said:?}");
+        assert_eq!(said.contains(" of 16 MiB"), terminal, "{said:?}");
+    }
+}
