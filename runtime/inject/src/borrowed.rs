@@ -264,7 +264,8 @@ impl Borrowed {
         };
         let resume = self.frames.as_ref().map_or(0, |frames| frames.resume);
         let &Entry { base, span, function, arguments, first, .. } = entry;
-        let entering = Entering { base, span, function, arguments, first, end: self.end, call, resume };
+        let (end, own_stack) = (self.end, self.own_stack());
+        let entering = Entering { base, span, function, arguments, first, end, call, resume, own_stack };
         self.original.entering(self.undo_or_own(), &entering)
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Entering {
     /// Where it can make its last system call, and the frame that follows; 0 for none.
     pub(crate) call: u64,
     pub(crate) resume: u64,
+    /// Where the thread's own stack is free.
+    pub(crate) own_stack: u64,
 }
 
 /// A thread as it was stopped: what frames are made from.

@@ -434,7 +434,9 @@ impl Victim {
         let free = |signal: &i32| !has(self.status.pending, *signal);
         let wanted = self.status.caught | blocked;
         let silent = quiet.iter().filter(|signal| free(signal)).find(|signal| !has(wanted, **signal));
-        match silent.or_else(|| quiet.iter().find(|signal| free(signal))) {
+        // Where it means something in any case, not SIGURG: Go's runtime sends that to its own threads all the time.
+        let last = [libc::SIGWINCH, libc::SIGCHLD, libc::SIGURG];
+        match silent.or_else(|| last.iter().find(|signal| free(signal))) {
             Some(signal) => (*signal, has(wanted, *signal)),
             None => (libc::SIGURG, true),
         }

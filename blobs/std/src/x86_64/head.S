@@ -8,6 +8,7 @@
 #   %r13                       a `syscall; ret` outside of the blob, 0 for none
 #   %r14                       a signal frame of the state to continue with, 0 for none
 #   %r15                       the bytes mapped, from offset 0: the image and room for arguments behind it
+#   %rbp                       where the thread's own stack is free
 # and is stopped by the signal at __pie_blob_done with
 #   %rbx                       what the export returned
 #   %rbp                       how it ended: 0 returned, 1 a permission refused (%rbx: -errno), 2 panicked
@@ -105,6 +106,7 @@ __pie_blob_entry:
         movq    %r13, .Lgadget(%rip)
         movq    %r14, .Lframe(%rip)
         movq    %r15, .Lmapped(%rip)
+        movq    %rbp, .Lown_stack(%rip)
         leaq    __pie_blob_stack_top(%rip), %rsp
         xorl    %ebp, %ebp
         callq   *%rax
@@ -116,6 +118,9 @@ __pie_blob_entry:
         movq    .Lgadget(%rip), %r13
         movq    .Lframe(%rip), %r14
         movq    .Lmapped(%rip), %r15
+        # If the signal has a handler and nobody stops it, the handler runs where it would have run in the thread itself: a
+        # thread that was on its alternate stack already has that overwritten otherwise.
+        movq    .Lown_stack(%rip), %rsp
 .Lsend:
         movl    $SYS_getpid, %eax
         syscall
@@ -153,6 +158,7 @@ __pie_blob_done:
         jmp     .Lnowhere
 
 .Lrefused:
+        movq    %rbp, %rsp
         movq    %rax, %rbx
         movl    $1, %ebp
         jmp     .Lsend
@@ -185,4 +191,6 @@ __pie_blob_panicked:
 .Lframe:
         .skip   8
 .Lmapped:
+        .skip   8
+.Lown_stack:
         .skip   8

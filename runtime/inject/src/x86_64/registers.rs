@@ -204,6 +204,7 @@ impl Machine for Registers {
             r13: entry.call,
             r14: entry.resume,
             r15: entry.span,
+            rbp: entry.own_stack,
             ..self.going_to(entry.base, stack)
         }
     }
