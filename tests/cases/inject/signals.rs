@@ -235,3 +235,20 @@ fn a_victim_that_is_killed_meanwhile_has_died() {
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL), "{status}");
     }
 }
+
+/// A victim that catches every signal that could end a call sees one when the host dies at a call's end: where it would have
+/// seen it if somebody had sent it, and not over the handler that it is in.
+#[test]
+fn a_handler_that_a_host_dies_in_is_found_back_from() {
+    for _ in 0..20 {
+        let mut victim = start("inside");
+        let mut host = std::process::Command::new(env!("CARGO_BIN_EXE_killed"));
+        let died = host.arg(victim.pid().to_string()).status().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died), Some(libc::SIGKILL), "{died}");
+        for _ in 0..3 {
+            let line = victim.line();
+            assert!(line.parse::<u64>().is_ok(), "the victim says {line:?}");
+        }
+        victim.end();
+    }
+}

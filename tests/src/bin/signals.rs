@@ -5,6 +5,7 @@
 //! - `numbered`: SIGRTMIN+1 carries the numbers from 0 on, and is handled on an alternate stack.
 //! - `ticks`: a timer sends SIGRTMIN+2 every millisecond; signals and overruns are as many as milliseconds have passed.
 //! - `continued`: SIGCONT is handled; a line says how often.
+//! - `inside`: spends its time in a handler on its alternate stack, from which it must find back; catches what could end a call.
 //! - `sequence`: spends its time in a restartable sequence, and prints first where the word lies that it watches.
 
 use std::io::Write;
@@ -21,6 +22,7 @@ fn main() {
         "numbered" => numbered(),
         "ticks" => ticks(),
         "continued" => continued(),
+        "inside" => inside(),
         "sequence" => sequence::run(|line| say(&line)),
         _ => exit(2),
     }
@@ -78,11 +80,15 @@ extern "C" fn number(_: libc::c_int, information: *mut libc::siginfo_t, _: *mut 
     }
 }
 
-fn numbered() -> ! {
+fn use_alternate_stack() {
     let stack = holding([0_u8; STACK_SIZE as usize]);
     STACK.store(stack.unsigned_abs(), SeqCst);
     // struct stack_t: address, flags, size.
     must(libc::SYS_sigaltstack, [holding([stack, 0, STACK_SIZE.into()]), 0, 0, 0, 0, 0]);
+}
+
+fn numbered() -> ! {
+    use_alternate_stack();
     handle(libc::SIGRTMIN() + 1, number);
     loop {
         if OUT_OF_ORDER.load(SeqCst) {
@@ -165,5 +171,31 @@ fn continued() -> ! {
     loop {
         say(&CONTINUED.load(SeqCst).to_string());
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Computes for a while where it was called, on the alternate stack.
+extern "C" fn stay(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let numbers = std::hint::black_box([0x5a5a_u64; 64]);
+    let until = now() + 20_000_000;
+    while now() < until {
+        if std::hint::black_box(&numbers).iter().any(|number| *number != 0x5a5a) {
+            damaged("the handler's own memory");
+        }
+    }
+}
+
+fn inside() -> ! {
+    use_alternate_stack();
+    for signal in [libc::SIGURG, libc::SIGWINCH, libc::SIGCHLD] {
+        handle(signal, count);
+    }
+    handle(libc::SIGUSR1, stay);
+    let pid = i64::from(std::process::id());
+    let mut rounds = 0_u64;
+    loop {
+        must(libc::SYS_tgkill, [pid, pid, libc::SIGUSR1.into(), 0, 0, 0]);
+        rounds += 1;
+        say(&rounds.to_string());
     }
 }
