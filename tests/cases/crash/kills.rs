@@ -23,8 +23,7 @@ pub(crate) struct Trial<'a> {
     pub(crate) afterwards: Option<fn(&Running)>,
     /// How many of the host's calls are tried, unless all are asked for.
     pub(crate) points: usize,
-    /// Whether the victim has so many threads that only one is tried at a time, and of all calls an eighth, another one each
-    /// time: most are the same ones again for the next thread.
+    /// Whether the victim has so many threads that only one is tried at a time.
     pub(crate) crowded: bool,
 }
 
@@ -70,8 +69,8 @@ impl Trial<'_> {
     pub(crate) fn run(&self, name: &str) {
         let calls = calls(self);
         assert!(calls.len() > 60, "{calls:?}");
-        let (at_a_time, all_step) = if self.crowded { (1, 8) } else { (4, 1) };
-        let step = if all() { all_step } else { calls.len().div_ceil(self.points) };
+        let at_a_time = if self.crowded { 1 } else { 4 };
+        let step = if all() { 1 } else { calls.len().div_ceil(self.points) };
         let first = usize::try_from(random(Duration::from_nanos(step as u64)).as_nanos()).unwrap();
         let points: Vec<_> = calls.iter().skip(first).step_by(step).collect();
         let missed = AtomicUsize::new(0);
