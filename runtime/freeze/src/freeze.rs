@@ -1,4 +1,4 @@
-//! Freezing: look, stop, ask, copy, make safe, and only then end.
+//! Freezing: look, stop, ask and copy, make safe, and only then end.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -74,10 +74,8 @@ pub struct Frozen {
 pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, Error> {
     let mut silent = |_, _| ();
     let progress = options.progress.unwrap_or(&mut silent);
-    let target = Target::open(pid)?;
-    let machine = Machine::here()?;
     let mut fingerprints = Fingerprints::default();
-    inspect::inspect(pid, &mut fingerprints)?;
+    let (target, machine) = look(pid, &mut fingerprints)?;
     let Some(way_back) = target.way_back() else {
         let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through: \
                       it is linked statically and handles no signal";
@@ -97,12 +95,15 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let begin = victim.stopped_since();
     let mut inspection = inspect::inspect(pid, &mut fingerprints)?;
     let total = pages::find(pid, &mut inspection.areas)?;
-    let (victim, answers) = ask(victim, pid)?;
-    let mut state = state(&victim, inspection, &answers, machine, way_back)?;
-    sync_files(pid, &state)?;
-    let (areas, file, path) = (&state.memory.areas, &pages_file, pages_path.as_str());
-    let copy = pages::Copy { pid, areas, file, path, processors: &processors };
-    state.pages = pages::write(&copy, progress)?;
+    let to = pages::To { file: &pages_file, path: &pages_path, processors: &processors };
+    let copy = pages::Copy::of(pid, &inspection.areas);
+    let (stored, (victim, mut state)) = copy.write(&to, progress, || {
+        let (victim, answers) = ask(victim, pid)?;
+        let state = state(&victim, inspection, &answers, machine, way_back)?;
+        sync_files(pid, &state)?;
+        Ok((victim, state))
+    })?;
+    state.pages = stored;
     let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
     if options.leave_running {
         victim.release()?;
@@ -113,6 +114,23 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     draft.finish(&state, &pages_file)?;
     end(victim, pid)?;
     Ok(frozen(begin.elapsed()))
+}
+
+/// Looks at a process that still runs, for whatever stands in the way, and at this machine.
+fn look(pid: i32, fingerprints: &mut Fingerprints) -> Result<(Target, Machine), Error> {
+    let mut look = || inspect::inspect(pid, fingerprints).map(drop);
+    let (target, machine, seen) = std::thread::scope(|scope| {
+        let seen = scope.spawn(&mut look);
+        // If there is no such process, that is the reason.
+        let target = Target::open(pid)?;
+        let machine = Machine::here()?;
+        Ok::<_, Error>((target, machine, seen.join()))
+    })?;
+    // One that had only just been started is loaded by now.
+    if !matches!(seen, Ok(Ok(()))) {
+        look()?;
+    }
+    Ok((target, machine))
 }
 
 /// Puts the parasite in, asks it, takes it out.
@@ -184,15 +202,20 @@ fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
 
 /// Ends the process and waits until it has ended.
 fn end(victim: Victim, pid: i32) -> Result<(), Error> {
-    sys::kill(pid, libc::SIGKILL).map_err(Error::io(format!("end process {pid}")))?;
+    const LONG: Duration = Duration::from_secs(10);
+    let failed = || Error::io(format!("end process {pid}"));
+    let begin = Instant::now();
+    let process = sys::open_process(pid).map_err(failed())?;
+    sys::kill(pid, libc::SIGKILL).map_err(failed())?;
     // Its end is this tracer's to take first, and everyone else's afterwards; that of the first thread comes last.
     for tid in victim.threads().iter().copied().filter(|tid| *tid != pid) {
         // One that ended before has been taken already.
         let _ = sys::wait_for(tid, libc::__WALL);
     }
+    // Giving its memory back takes the kernel a while.
+    sys::wait_for_end(&process, LONG).map_err(failed())?;
     drop(victim);
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(10) {
+    while begin.elapsed() < LONG {
         match proc::read(pid, "stat") {
             Ok(stat)
                 if !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])) => {

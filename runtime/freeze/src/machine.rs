@@ -68,8 +68,7 @@ fn xsave() -> Vec<[u32; 3]> {
 
 /// The vDSO of this process: the same in every process of this kernel.
 fn vdso() -> Result<Hex, Error> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let areas = proc::areas(own)?;
+    let areas = proc::own_areas()?;
     let Some(area) = areas.iter().find(|area| area.name == "[vdso]") else { return Ok(Hex(0)) };
     let mut code = vec![0; crate::numbers::word(area.end - area.start)];
     let memory = fs::File::open("/proc/self/mem").map_err(Error::io("read /proc/self/mem"))?;

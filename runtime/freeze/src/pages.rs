@@ -18,8 +18,8 @@ use crate::sys::{self, PageRegion, Wanted};
 
 /// The bytes that one checksum is of, and that are read at once.
 pub(crate) const CHUNK: u64 = 256 * 1024;
-/// After how many chunks the disk is put to work.
-const BATCH: usize = 32;
+/// After how many chunks the disk is put to work: a disk that begins at once is done sooner.
+const BATCH: usize = 4;
 /// Below this many bytes a second thread costs more than it brings.
 pub(crate) const ALONE: u64 = 8 << 20;
 
@@ -100,10 +100,15 @@ pub(crate) fn cut(pieces: impl Iterator<Item = Piece>, chunk: u64) -> Vec<Chunk>
     chunks
 }
 
-/// What the stored pages are copied from, and to.
-pub(crate) struct Copy<'a> {
-    pub(crate) pid: i32,
-    pub(crate) areas: &'a [Area],
+/// The stored pages of a process, cut into what is copied at once.
+pub(crate) struct Copy {
+    pid: i32,
+    chunks: Vec<Chunk>,
+    size: u64,
+}
+
+/// What stored pages are copied to, and who may help.
+pub(crate) struct To<'a> {
     pub(crate) file: &'a File,
     /// The file's path, for errors.
     pub(crate) path: &'a str,
@@ -111,58 +116,78 @@ pub(crate) struct Copy<'a> {
     pub(crate) processors: &'a [u8],
 }
 
-/// Copies the stored pages to a file and says what the file must be.
-pub(crate) fn write(copy: &Copy<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Pages, Error> {
-    let path = format!("/proc/{}/mem", copy.pid);
-    let memory = File::open(&path).map_err(Error::io(format!("open {path}")))?;
-    let pieces = copy.areas.iter().flat_map(|area| {
-        let open = area.permissions.starts_with('r');
-        area.stored.iter().map(move |(start, count)| Piece { address: start.0, len: count * PAGE, open })
-    });
-    let chunks = cut(pieces, CHUNK);
-    let size = chunks.last().map_or(0, |last| last.at + last.len);
-    let sums: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let work = |tell: &mut dyn FnMut(u64)| -> Result<(), Error> {
-        let mut buffer = vec![0_u8; word(CHUNK)];
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(chunk), Some(sum)) = (chunks.get(at), sums.get(at)) else { return Ok(()) };
-            let bytes = buffer.get_mut(..word(chunk.len)).unwrap_or_default();
-            read(copy.pid, &memory, chunk, bytes)
-                .map_err(Error::io(format!("read the memory of process {}", copy.pid)))?;
-            sum.store(XxHash3_64::oneshot(bytes), Ordering::Relaxed);
-            copy.file.write_all_at(bytes, chunk.at).map_err(Error::io(format!("write {}", copy.path)))?;
-            if (at + 1) % BATCH == 0 {
-                let len = BATCH as u64 * CHUNK;
-                sys::begin_writing(copy.file, (chunk.at + chunk.len).saturating_sub(len), len);
+impl Copy {
+    /// What [`find`] has found.
+    pub(crate) fn of(pid: i32, areas: &[Area]) -> Self {
+        let pieces = areas.iter().flat_map(|area| {
+            let open = area.permissions.starts_with('r');
+            area.stored.iter().map(move |(start, count)| Piece { address: start.0, len: count * PAGE, open })
+        });
+        let chunks = cut(pieces, CHUNK);
+        let size = chunks.last().map_or(0, |last| last.at + last.len);
+        Self { pid, chunks, size }
+    }
+
+    /// Copies to a file and says what the file must be. Other threads begin while this one does what it has to do
+    /// `meanwhile`: with a disk, sooner begun is sooner done.
+    pub(crate) fn write<T>(
+        &self,
+        to: &To<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+        meanwhile: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(Pages, T), Error> {
+        let path = format!("/proc/{}/mem", self.pid);
+        let memory = File::open(&path).map_err(Error::io(format!("open {path}")))?;
+        let sums: Vec<AtomicU64> = self.chunks.iter().map(|_| AtomicU64::new(0)).collect();
+        let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let work = |tell: &mut dyn FnMut(u64)| -> Result<(), Error> {
+            let mut buffer = vec![0_u8; word(CHUNK)];
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let (Some(chunk), Some(sum)) = (self.chunks.get(at), sums.get(at)) else { return Ok(()) };
+                let bytes = buffer.get_mut(..word(chunk.len)).unwrap_or_default();
+                read(self.pid, &memory, chunk, bytes)
+                    .map_err(Error::io(format!("read the memory of process {}", self.pid)))?;
+                sum.store(XxHash3_64::oneshot(bytes), Ordering::Relaxed);
+                to.file.write_all_at(bytes, chunk.at).map_err(Error::io(format!("write {}", to.path)))?;
+                if (at + 1) % BATCH == 0 {
+                    let len = BATCH as u64 * CHUNK;
+                    sys::begin_writing(to.file, (chunk.at + chunk.len).saturating_sub(len), len);
+                }
+                tell(done.fetch_add(chunk.len, Ordering::Relaxed) + chunk.len);
             }
-            tell(done.fetch_add(chunk.len, Ordering::Relaxed) + chunk.len);
-        }
-    };
-    let processors: u32 = copy.processors.iter().map(|byte| byte.count_ones()).sum();
-    let others = if size < ALONE { 0 } else { processors.min(4) - 1 };
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (0..others)
-            .map(|_| {
-                scope.spawn(|| {
-                    // Where it cannot, it shares a processor with the one that began it.
-                    let _ = sys::set_affinity(copy.processors);
-                    work(&mut |_| ())
+        };
+        let processors: u32 = to.processors.iter().map(|byte| byte.count_ones()).sum();
+        let others = if self.size < ALONE { 0 } else { processors.min(4) - 1 };
+        let done_meanwhile = std::thread::scope(|scope| {
+            let helpers: Vec<_> = (0..others)
+                .map(|_| {
+                    scope.spawn(|| {
+                        // Where it cannot, it shares a processor with the one that began it.
+                        let _ = sys::set_affinity(to.processors);
+                        work(&mut |_| ())
+                    })
                 })
-            })
-            .collect();
-        let mut written = work(&mut |done| progress(done, size));
-        for helper in helpers {
-            let ended = helper.join();
-            written = written.and(ended.unwrap_or_else(|_| {
-                Err(Error::io(format!("write {}", copy.path))(io::ErrorKind::Other.into()))
-            }));
-        }
-        written
-    })?;
-    let checksums = sums.into_iter().map(|sum| Hex(sum.into_inner())).collect();
-    Ok(Pages { size, chunk: CHUNK, checksums })
+                .collect();
+            let done_meanwhile = meanwhile();
+            let mut written = if done_meanwhile.is_ok() {
+                work(&mut |done| progress(done, self.size))
+            } else {
+                // Nobody wants the rest.
+                next.store(self.chunks.len(), Ordering::Relaxed);
+                Ok(())
+            };
+            for helper in helpers {
+                let ended = helper.join();
+                written = written.and(ended.unwrap_or_else(|_| {
+                    Err(Error::io(format!("write {}", to.path))(io::ErrorKind::Other.into()))
+                }));
+            }
+            done_meanwhile.and_then(|done| written.map(|()| done))
+        })?;
+        let checksums = sums.into_iter().map(|sum| Hex(sum.into_inner())).collect();
+        Ok((Pages { size: self.size, chunk: CHUNK, checksums }, done_meanwhile))
+    }
 }
 
 /// Reads a chunk: what the process itself may not read goes another, slower way.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
 use crate::error::Error;
@@ -15,7 +15,14 @@ pub(crate) fn read(pid: i32, file: &str) -> Result<String, Error> {
 /// Reads a file of a process's that is no text.
 pub(crate) fn bytes(pid: i32, file: &str) -> Result<Vec<u8>, Error> {
     let path = format!("/proc/{pid}/{file}");
-    fs::read(&path).map_err(Error::io(format!("read {path}")))
+    whole(&path).map_err(Error::io(format!("read {path}")))
+}
+
+/// Reads a file that has no size, as those of `/proc`: a reader that goes by the size asks for a few bytes at first.
+fn whole(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    fs::File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Where a link of a process's leads.
@@ -66,7 +73,7 @@ impl Stat {
     }
 }
 
-/// One area of `/proc/PID/smaps`.
+/// One area of `/proc/PID/maps`, and what only `/proc/PID/smaps` has: its flags and its protection key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Area {
     pub(crate) start: u64,
@@ -122,9 +129,16 @@ impl Area {
     }
 }
 
-/// The areas of a process, sorted by address, without `[vsyscall]`, which lies beyond all others.
+/// The areas of a process with their flags, sorted by address, without `[vsyscall]`, which lies beyond all others. The
+/// kernel looks at every page for this.
 pub(crate) fn areas(pid: i32) -> Result<Vec<Area>, Error> {
     parse_areas(&read(pid, "smaps")?).ok_or_else(|| malformed(pid, "smaps"))
+}
+
+/// The areas of this process, without their flags.
+pub(crate) fn own_areas() -> Result<Vec<Area>, Error> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    parse_areas(&read(own, "maps")?).ok_or_else(|| malformed(own, "maps"))
 }
 
 fn parse_areas(text: &str) -> Option<Vec<Area>> {

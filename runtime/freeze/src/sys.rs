@@ -2,7 +2,9 @@
 
 use std::io;
 use std::mem::offset_of;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null_mut, without_provenance_mut};
+use std::time::Duration;
 
 use crate::numbers::{unsigned, word};
 
@@ -137,6 +139,26 @@ pub(crate) fn io_priority(tid: i32) -> io::Result<u32> {
     Ok(u32::try_from(answer).unwrap_or(0))
 }
 
+/// A descriptor of a process (`pidfd_open(2)`).
+pub(crate) fn open_process(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes two numbers.
+    let answer = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    let descriptor = RawFd::try_from(answer).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Waits until a process has ended, for so long at most.
+pub(crate) fn wait_for_end(process: &OwnedFd, limit: Duration) -> io::Result<()> {
+    let mut wanted = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let milliseconds = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the kernel reads and writes one structure.
+    match check(libc::c_long::from(unsafe { libc::poll(&raw mut wanted, 1, milliseconds) })) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Kills a process.
 pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: takes two numbers.
@@ -195,7 +217,6 @@ pub(crate) fn scan_pages(
     end: u64,
     regions: &mut [PageRegion],
 ) -> io::Result<(usize, u64)> {
-    use std::os::fd::AsRawFd;
     /// The kernel's `struct pm_scan_arg` (`<linux/fs.h>`).
     #[repr(C)]
     #[derive(Default)]
@@ -239,7 +260,6 @@ pub(crate) fn scan_pages(
 
 /// Has the kernel begin to write a range of a file to its disk.
 pub(crate) fn begin_writing(file: &std::fs::File, offset: u64, len: u64) {
-    use std::os::fd::AsRawFd;
     let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else { return };
     // SAFETY: takes numbers. What it cannot begin, fsync does.
     let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };

@@ -90,7 +90,7 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     let state = folder::read(folder)?;
     check::consistent(folder, &state)?;
     check::welcome(folder, &state)?;
-    let layout = Layout::of(&state, &proc::areas(own)?)?;
+    let layout = Layout::of(&state, &proc::own_areas()?)?;
     let (mut from_child, to_parent) = pipe()?;
     let (from_parent, mut to_child) = pipe()?;
     let pid = state.process.pid;
