@@ -20,8 +20,6 @@ use crate::sys::{self, PageRegion, Wanted};
 pub(crate) const CHUNK: u64 = 256 * 1024;
 /// After how many chunks the disk is put to work: a disk that begins at once is done sooner.
 const BATCH: usize = 4;
-/// Below this many bytes a second thread costs more than it brings.
-pub(crate) const ALONE: u64 = 8 << 20;
 
 /// Finds the pages of each area that must be stored. Returns how many bytes they are.
 pub(crate) fn find(pid: i32, areas: &mut [Area]) -> Result<u64, Error> {
@@ -100,6 +98,14 @@ pub(crate) fn cut(pieces: impl Iterator<Item = Piece>, chunk: u64) -> Vec<Chunk>
     chunks
 }
 
+/// How many threads copy so many bytes, on processors that a set names.
+pub(crate) fn workers(size: u64, processors: &[u8]) -> usize {
+    /// Below this many bytes a second thread costs more than it brings.
+    const ALONE: u64 = 8 << 20;
+    let processors: usize = processors.iter().map(|byte| byte.count_ones() as usize).sum();
+    if size < ALONE { 1 } else { processors.clamp(1, 4) }
+}
+
 /// The stored pages of a process, cut into what is copied at once.
 pub(crate) struct Copy {
     pid: i32,
@@ -157,14 +163,12 @@ impl Copy {
                 tell(done.fetch_add(chunk.len, Ordering::Relaxed) + chunk.len);
             }
         };
-        let processors: u32 = to.processors.iter().map(|byte| byte.count_ones()).sum();
-        let others = if self.size < ALONE { 0 } else { processors.min(4) - 1 };
         let done_meanwhile = std::thread::scope(|scope| {
-            let helpers: Vec<_> = (0..others)
+            let helpers: Vec<_> = (1..workers(self.size, to.processors))
                 .map(|_| {
                     scope.spawn(|| {
                         // Where it cannot, it shares a processor with the one that began it.
-                        let _ = sys::set_affinity(to.processors);
+                        let _ = sys::set_affinity(0, to.processors);
                         work(&mut |_| ())
                     })
                 })

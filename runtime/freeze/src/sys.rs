@@ -104,10 +104,16 @@ pub(crate) fn affinity(tid: i32) -> io::Result<Vec<u8>> {
     Ok(set)
 }
 
-/// Lets the calling thread run wherever the set allows.
-pub(crate) fn set_affinity(set: &[u8]) -> io::Result<()> {
+/// Lets a thread (0: the calling one) run wherever the set allows, and nowhere else.
+pub(crate) fn set_affinity(tid: i32, set: &[u8]) -> io::Result<()> {
     // SAFETY: the kernel reads that many bytes.
-    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, set.len(), set.as_ptr()) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, tid, set.len(), set.as_ptr()) }).map(drop)
+}
+
+/// The number of the processor that the calling thread runs on.
+pub(crate) fn processor() -> usize {
+    // SAFETY: takes nothing.
+    usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
 }
 
 /// The kernel's `struct sched_attr` up to `sched_period`.

@@ -3,6 +3,8 @@
 //! The copy has the ids of the frozen process from its start. What fails while it stages is an error here, and the copy ends;
 //! what fails in the restorer is told through a pipe, and the copy ends too. Nothing half-restored ever runs. If this process
 //! is killed meanwhile, the copy dies with it (`PR_SET_PDEATHSIG`), until it is done.
+//!
+//! Whether the image may run here is found out while the copy stages: it enters the restorer only when told to.
 
 mod attend;
 mod check;
@@ -89,7 +91,10 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     }
     let state = folder::read(folder)?;
     check::consistent(folder, &state)?;
-    check::welcome(folder, &state)?;
+    let in_use = check::ids_in_use(&state);
+    if !in_use.is_empty() {
+        check::welcome(&state, in_use)?;
+    }
     let layout = Layout::of(&state, &proc::own_areas()?)?;
     let (mut from_child, to_parent) = pipe()?;
     let (from_parent, mut to_child) = pipe()?;
@@ -110,15 +115,19 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     }
     drop((to_parent, from_parent));
     let outcome = match child {
-        Ok(_) => lead(pid, &mut to_child, &mut from_child),
+        Ok(_) => lead(&state, &mut to_child, &mut from_child),
         Err(source) => Err(Error::Restore { what: format!("create a process with the id {pid}"), source }),
     };
     sys::set_signal_mask(mask).map_err(Error::io("let signals through again"))?;
     outcome.map(|()| Thawed { pid })
 }
 
-/// Tells the copy what it cannot find out, and hears how it fared.
-fn lead(pid: i32, to_child: &mut File, from_child: &mut File) -> Result<(), Error> {
+/// What the copy is told when it may enter the restorer.
+const GO: [u8; 1] = [0];
+
+/// Tells the copy what it cannot find out, tells it to go on if it may, and hears how it fared.
+fn lead(state: &State, to_child: &mut File, from_child: &mut File) -> Result<(), Error> {
+    let pid = state.process.pid;
     let failed = |error| {
         let _ = sys::kill(pid, libc::SIGKILL);
         let _ = sys::wait_for(pid, 0);
@@ -128,6 +137,8 @@ fn lead(pid: i32, to_child: &mut File, from_child: &mut File) -> Result<(), Erro
     let words: Vec<u8> = rseq.iter().flat_map(|word| word.to_ne_bytes()).collect();
     // If it has died, the answer says so.
     let _ = to_child.write_all(&words);
+    check::welcome(state, Vec::new()).map_err(failed)?;
+    let _ = to_child.write_all(&GO);
     let mut answer = Vec::new();
     from_child.read_to_end(&mut answer).map_err(Error::io("hear of the new process")).map_err(failed)?;
     match Told::read(&answer) {
@@ -156,11 +167,12 @@ fn become_it(
         plan::die_with_parent(parent)?;
         let mut words = [0_u8; 24];
         from_parent.read_exact(&mut words).map_err(Error::io("hear from the parent"))?;
-        drop(from_parent);
         let rseq = <[u64; 3]>::read_from_bytes(&words).unwrap_or_default();
         plan::attributes(state)?;
         let restorer = stage::reserve(layout)?;
         let files = stage::memory(folder, state, layout, progress)?;
+        from_parent.read_exact(&mut [0]).map_err(Error::io("hear from the parent"))?;
+        drop(from_parent);
         let kept = descriptors::restore(state, files, report)?;
         plan::write(state, layout, rseq, &kept)?;
         Ok(restorer)

@@ -69,10 +69,9 @@ pub(super) fn consistent(folder: &Path, state: &State) -> Result<(), Error> {
     Ok(())
 }
 
-/// Everything that keeps the image from running here.
-pub(super) fn welcome(folder: &Path, state: &State) -> Result<(), Error> {
-    let mut reasons = Machine::here()?.refuses(&state.machine);
-    ids(state, &mut reasons);
+/// Everything that keeps the image from running here, after `reasons` that are known already.
+pub(super) fn welcome(state: &State, mut reasons: Vec<String>) -> Result<(), Error> {
+    reasons.extend(Machine::here()?.refuses(&state.machine));
     let mut fingerprints = Fingerprints::default();
     for file in &state.mapped {
         if let Err(reason) = mapped(file, &mut fingerprints) {
@@ -93,30 +92,25 @@ pub(super) fn welcome(folder: &Path, state: &State) -> Result<(), Error> {
     if fs::metadata(&state.process.directory).is_err() {
         reasons.push(format!("{}: the directory that it was in is no longer there", state.process.directory));
     }
-    let _ = folder;
     if reasons.is_empty() { Ok(()) } else { Err(Error::Foreign { reasons }) }
 }
 
 /// Ids that are in use, by the original or by others.
-fn ids(state: &State, reasons: &mut Vec<String>) {
+pub(super) fn ids_in_use(state: &State) -> Vec<String> {
     let pid = state.process.pid;
     if let Ok(stat) = Stat::of(pid) {
         let ended = stat.text(3).starts_with(['Z', 'X']);
-        reasons.push(if stat.number(22) != state.process.start_time {
+        return vec![if stat.number(22) != state.process.start_time {
             format!("the id {pid} is in use by another process")
         } else if ended {
             format!("process {pid} has ended, but its parent has not yet waited for it")
         } else {
             format!("process {pid} still lives")
-        });
-        return;
+        }];
     }
-    for thread in &state.threads {
-        // A thread's folder is there, although no list of processes shows it.
-        if fs::metadata(format!("/proc/{}", thread.tid)).is_ok() {
-            reasons.push(format!("the id {} of a thread is in use", thread.tid));
-        }
-    }
+    // A thread's folder is there, although no list of processes shows it.
+    let in_use = state.threads.iter().filter(|thread| fs::metadata(format!("/proc/{}", thread.tid)).is_ok());
+    in_use.map(|thread| format!("the id {} of a thread is in use", thread.tid)).collect()
 }
 
 /// Whether a mapped file is what it was.

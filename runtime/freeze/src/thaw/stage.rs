@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hasher;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -19,6 +20,9 @@ use crate::numbers::{PAGE, word};
 use crate::pages::{self, Chunk, Piece};
 use crate::state::{Area, Kind, State};
 use crate::sys;
+
+/// From how many bytes on pages are made in one go before they are filled.
+const WORTH_IT: usize = 64 * 1024;
 
 /// Takes the hole, and maps the restorer at its start.
 pub(super) fn reserve(layout: &Layout) -> Result<Mapped, Error> {
@@ -142,16 +146,23 @@ fn fill(
     let memory = File::options().write(true).open("/proc/self/mem");
     let memory = memory.map_err(Error::io("write staged memory"))?;
     let chunks = chunks(state, layout);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let workers = if state.pages.size < pages::ALONE { 1 } else { workers };
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let processors = sys::affinity(0).map_err(Error::io("ask for this thread's processors"))?;
+    let workers = pages::workers(state.pages.size, &processors);
+    let chunks: Vec<_> = chunks.iter().zip(&state.pages.checksums).collect();
     let next = AtomicUsize::new(0);
     let done = AtomicU64::new(0);
     let work = |tell: &mut dyn FnMut(u64)| -> Result<(), Error> {
         let mut buffer = Vec::new();
+        let mut run = [].iter();
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(chunk), Some(wanted)) = (chunks.get(at), state.pages.checksums.get(at)) else {
-                return Ok(());
+            let Some((chunk, wanted)) = run.next() else {
+                let Some(taken) = take(&next, chunks.len(), workers).and_then(|taken| chunks.get(taken))
+                else {
+                    return Ok(());
+                };
+                run = taken.iter();
+                continue;
             };
             let failed = || Error::io(format!("read {}", path.display()));
             let sum = if chunk.parts.iter().all(|part| part.open) && chunk.parts.len() <= 512 {
@@ -159,7 +170,7 @@ fn fill(
             } else {
                 fill_over_permissions(&file, &memory, chunk, &mut buffer).map_err(failed())?
             };
-            if sum != *wanted {
+            if sum != **wanted {
                 let Chunk { at, len, .. } = chunk;
                 let reason =
                     format!("the {len} bytes from {at} on have been changed since they were written");
@@ -169,7 +180,15 @@ fn fill(
         }
     };
     let filled = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(|| work(&mut |_| ()))).collect();
+        let others: Vec<_> = (1..workers)
+            .map(|_| {
+                scope.spawn(|| {
+                    let _ = sys::set_affinity(0, &processors);
+                    work(&mut |_| ())
+                })
+            })
+            .collect();
+        spread(own, &processors);
         let mut filled = work(&mut |done| progress(done, state.pages.size));
         for other in others {
             let ended = other
@@ -181,11 +200,35 @@ fn fill(
     });
     progress(state.pages.size, state.pages.size);
     // A thread that has been joined is still there for a moment, and its id could be one that is wanted.
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
     while crate::proc::numbers(own, "task")?.len() > 1 {
         std::thread::yield_now();
     }
     filled
+}
+
+/// Moves all other threads of this process away from this one's processor. While the others are busy the kernel may put a new
+/// thread behind its maker, and leave it there for milliseconds.
+fn spread(own: i32, processors: &[u8]) {
+    let mut others = processors.to_vec();
+    let here = sys::processor();
+    if let Some(byte) = others.get_mut(here / 8) {
+        *byte &= !(1 << (here % 8));
+    }
+    // Where it cannot be done, they only begin later.
+    for tid in crate::proc::numbers(own, "task").unwrap_or_default() {
+        if tid != own {
+            let _ = sys::set_affinity(tid, &others);
+        }
+    }
+}
+
+/// The next chunks for one of so many threads. At first 2 MiB, of which the kernel keeps account in one place, so that threads
+/// do not meet there; fewer when not many are left, so that all end together.
+fn take(next: &AtomicUsize, len: usize, threads: usize) -> Option<Range<usize>> {
+    let run = |at: usize| ((len - at) / (2 * threads)).clamp(1, 8);
+    let taken =
+        next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| (at < len).then(|| at + run(at)));
+    taken.ok().map(|at| at..at + run(at))
 }
 
 /// Which bytes of `pages` go where.
@@ -206,6 +249,13 @@ fn chunks(state: &State, layout: &Layout) -> Vec<Chunk> {
 /// Reads a chunk to where it goes.
 fn fill_directly(pages: &File, chunk: &Chunk) -> std::io::Result<Hex> {
     let ranges: Vec<(u64, usize)> = chunk.parts.iter().map(|part| (part.address, word(part.len))).collect();
+    for (address, len) in &ranges {
+        if *len >= WORTH_IT {
+            let start = std::ptr::without_provenance_mut::<libc::c_void>(word(*address));
+            // SAFETY: makes pages and changes no contents. What it cannot make, reading does, or says why not.
+            let _ = unsafe { libc::madvise(start, *len, libc::MADV_POPULATE_WRITE) };
+        }
+    }
     // SAFETY: the ranges are staged memory that may be written, no other chunk has a part in them, and nothing refers to
     // them.
     unsafe { read_to(pages, &ranges, chunk.at) }?;
