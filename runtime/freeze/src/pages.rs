@@ -167,7 +167,8 @@ impl Copy {
             let helpers: Vec<_> = (1..workers(self.size, to.processors))
                 .map(|_| {
                     scope.spawn(|| {
-                        // Where it cannot, it shares a processor with the one that began it.
+                        // Away from the one that began it, which stays where the process is; where it cannot, it shares.
+                        let _ = sys::set_affinity(0, &sys::others(to.processors));
                         let _ = sys::set_affinity(0, to.processors);
                         work(&mut |_| ())
                     })

@@ -110,10 +110,15 @@ pub(crate) fn set_affinity(tid: i32, set: &[u8]) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, tid, set.len(), set.as_ptr()) }).map(drop)
 }
 
-/// The number of the processor that the calling thread runs on.
-pub(crate) fn processor() -> usize {
+/// A set of processors without the one that the calling thread runs on.
+pub(crate) fn others(set: &[u8]) -> Vec<u8> {
     // SAFETY: takes nothing.
-    usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
+    let here = usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0);
+    let mut others = set.to_vec();
+    if let Some(byte) = others.get_mut(here / 8) {
+        *byte &= !(1 << (here % 8));
+    }
+    others
 }
 
 /// The kernel's `struct sched_attr` up to `sched_period`.

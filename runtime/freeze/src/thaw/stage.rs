@@ -209,11 +209,7 @@ fn fill(
 /// Moves all other threads of this process away from this one's processor. While the others are busy the kernel may put a new
 /// thread behind its maker, and leave it there for milliseconds.
 fn spread(own: i32, processors: &[u8]) {
-    let mut others = processors.to_vec();
-    let here = sys::processor();
-    if let Some(byte) = others.get_mut(here / 8) {
-        *byte &= !(1 << (here % 8));
-    }
+    let others = sys::others(processors);
     // Where it cannot be done, they only begin later.
     for tid in crate::proc::numbers(own, "task").unwrap_or_default() {
         if tid != own {
