@@ -35,7 +35,7 @@ fn own(mode: &'static [&'static str]) -> impl Fn(bool) -> Running + Sync {
 }
 
 fn survives(mode: &'static [&'static str]) {
-    Trial { start: &own(mode), afterwards: None, points: 40, crowded: false }.run(&mode.join(" "));
+    Trial::new(&own(mode)).run(&mode.join(" "));
 }
 
 #[test]
@@ -80,8 +80,21 @@ fn accept_with_a_timeout() {
 
 #[test]
 fn thirty_two_busy_threads() {
-    Trial { start: &own(&["busy", "32"]), afterwards: None, points: 10, crowded: true }
-        .run("32 busy threads");
+    Trial { points: 10, crowded: true, ..Trial::new(&own(&["busy", "32"])) }.run("32 busy threads");
+}
+
+/// The way back of a call in another thread than the first lies in the blob's own pages: one of them stays.
+#[test]
+fn while_the_other_threads_run() {
+    let start = own(&["busy", "2"]);
+    Trial { told: &["running"], stay: 1, ..Trial::new(&start) }.run("2 busy threads, running");
+}
+
+/// The descriptor that is given stays, or nothing.
+#[test]
+fn while_a_descriptor_is_given() {
+    let start = own(&["read"]);
+    Trial { told: &["giving"], stay: 1, ..Trial::new(&start) }.run("read, given a descriptor");
 }
 
 #[test]
@@ -107,14 +120,15 @@ fn a_go_program() {
     let built = Command::new("go").arg("build").arg("-o").arg(&program).arg(source).status();
     assert!(built.expect("Go is installed (apt-get install golang-go)").success());
     let start = |_| Running::start(program.to_str().unwrap(), &[]);
-    Trial { start: &start, afterwards: None, points: 40, crowded: false }.run("Go");
+    Trial::new(&start).run("Go");
 }
 
 #[test]
 fn a_kernel_that_lets_nobody_write_over_permissions_is_worked_with() {
     let victim = own(&["registers"])(false);
     let before = settled(victim.pid());
-    let status = strace(&["-qq", "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO"], victim.pid());
+    let status =
+        strace(&["-qq", "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO"], victim.pid(), &[]);
     assert!(status.success(), "{status}");
     check(victim, &before, "every write to its memory refused");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pie_blob_tests::victim::Running;
 
-use crate::state::{check, settled};
+use crate::state::{check_but_for, settled};
 
 /// What the host's blob computes and sleeps takes longer than this.
 const LONG_CALLS: Duration = Duration::from_millis(6);
@@ -25,13 +25,24 @@ pub(crate) struct Trial<'a> {
     pub(crate) points: usize,
     /// Whether the victim has so many threads that only one is tried at a time.
     pub(crate) crowded: bool,
+    /// What the host is told beside the victim.
+    pub(crate) told: &'a [&'a str],
+    /// How many new areas or descriptors the victim may have afterwards.
+    pub(crate) stay: usize,
 }
 
-/// Runs the host under strace.
-pub(crate) fn strace(arguments: &[&str], pid: i32) -> ExitStatus {
+impl<'a> Trial<'a> {
+    /// Of the usual size, and nothing may stay.
+    pub(crate) fn new(start: &'a (dyn Fn(bool) -> Running + Sync)) -> Self {
+        Self { start, afterwards: None, points: 40, crowded: false, told: &[], stay: 0 }
+    }
+}
+
+/// Runs the host, told what is given, under strace.
+pub(crate) fn strace(arguments: &[&str], pid: i32, told: &[&str]) -> ExitStatus {
     let mut command = Command::new("strace");
-    command.args(arguments).arg(env!("CARGO_BIN_EXE_host")).arg(pid.to_string()).stdout(Stdio::null());
-    command.stderr(Stdio::null());
+    command.args(arguments).arg(env!("CARGO_BIN_EXE_host")).arg(pid.to_string()).args(told);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     command.status().expect("strace is installed (apt-get install strace)")
 }
 
@@ -41,7 +52,7 @@ fn calls(trial: &Trial<'_>) -> Vec<(String, usize)> {
     let log = folder.path().join("log");
     let victim = (trial.start)(false);
     let before = settled(victim.pid());
-    let status = strace(&["-f", "-o", log.to_str().unwrap()], victim.pid());
+    let status = strace(&["-f", "-o", log.to_str().unwrap()], victim.pid(), trial.told);
     assert!(status.success(), "an undisturbed run fails: {status}");
     trial.check(victim, &before, "nobody killed");
     let log = std::fs::read_to_string(log).unwrap();
@@ -115,7 +126,7 @@ impl Trial<'_> {
         if let Some(afterwards) = self.afterwards {
             afterwards(&victim);
         }
-        check(victim, before, moment);
+        check_but_for(self.stay, victim, before, moment);
     }
 
     /// Whether the kill came.
@@ -123,7 +134,8 @@ impl Trial<'_> {
         let victim = (self.start)(true);
         let before = settled(victim.pid());
         let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-        let status = strace(&["-qq", "-e", &format!("trace={call}"), "-e", &inject], victim.pid());
+        let arguments = ["-qq", "-e", &format!("trace={call}"), "-e", &inject];
+        let status = strace(&arguments, victim.pid(), self.told);
         self.check(victim, &before, &inject);
         status.signal() == Some(libc::SIGKILL)
     }
@@ -133,7 +145,7 @@ impl Trial<'_> {
         let victim = (self.start)(false);
         let before = settled(victim.pid());
         let begin = Instant::now();
-        let mut host = host(&victim);
+        let mut host = self.host(&victim);
         let status = host.wait().unwrap();
         let took = begin.elapsed();
         assert!(status.success(), "an undisturbed run fails: {status}");
@@ -144,7 +156,7 @@ impl Trial<'_> {
     fn killed_after(&self, wait: Duration) {
         let victim = (self.start)(true);
         let before = settled(victim.pid());
-        let mut host = host(&victim);
+        let mut host = self.host(&victim);
         std::thread::sleep(wait);
         host.kill().unwrap();
         host.wait().unwrap();
@@ -155,7 +167,7 @@ impl Trial<'_> {
     fn killed_in_a_long_call(&self, wait: Duration) -> bool {
         let victim = (self.start)(true);
         let before = settled(victim.pid());
-        let mut host = host(&victim);
+        let mut host = self.host(&victim);
         let mut said = String::new();
         BufReader::new(host.stdout.take().unwrap()).read_line(&mut said).unwrap();
         std::thread::sleep(wait);
@@ -165,11 +177,11 @@ impl Trial<'_> {
         self.check(victim, &before, &format!("killed {wait:?} into a long call"));
         status.signal() == Some(libc::SIGKILL)
     }
-}
 
-fn host(victim: &Running) -> std::process::Child {
-    let mut host = Command::new(env!("CARGO_BIN_EXE_host"));
-    host.arg(victim.pid().to_string()).stdout(Stdio::piped()).spawn().unwrap()
+    fn host(&self, victim: &Running) -> std::process::Child {
+        let mut host = Command::new(env!("CARGO_BIN_EXE_host"));
+        host.arg(victim.pid().to_string()).args(self.told).stdout(Stdio::piped()).spawn().unwrap()
+    }
 }
 
 /// Up to this long.

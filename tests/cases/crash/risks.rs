@@ -149,5 +149,5 @@ fn a_stopped_victim() {
 /// It cannot undo anything while it is stopped; continued, it is whole again.
 #[test]
 fn a_stopped_victim_is_healed_when_it_is_continued() {
-    Trial { start: &stopped, afterwards: Some(continued), points: 20, crowded: false }.run("stopped");
+    Trial { afterwards: Some(continued), points: 20, ..Trial::new(&stopped) }.run("stopped");
 }

@@ -1,5 +1,8 @@
-//! A host for tests that kill it: on the process that it is told, one cycle with short calls, in two threads where there are two, and, before the victim goes
-//! on, a second one with long calls. Says `calling` before the long ones.
+//! A host for tests that kill it: on the process that it is told, one cycle with short calls and, before the victim goes on,
+//! a second one with long calls. Says `calling` before the long ones.
+//!
+//! The calls are made in two threads where there are two; told `running`, in another thread than the first, while the first
+//! runs; told `giving`, a descriptor is given as well.
 
 use std::error::Error;
 use std::io::Write;
@@ -9,19 +12,33 @@ use pie_blob_inject::{Others, Target};
 use pie_blob_parasite::{Misc, parasite};
 use pie_blob_wild::wild;
 
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
 /// Some milliseconds of computing: long enough to be killed in.
 const STEPS: u64 = 5_000_000;
 /// What the blob sleeps after that.
 const MILLISECONDS: u64 = 3;
 
-fn cycles(pid: i32) -> Result<(), Box<dyn Error>> {
+/// What the host is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    Running,
+    Giving,
+}
+
+fn cycles(pid: i32, way: Way) -> Result<()> {
     let victim = Target::open(pid)?.prepare(&parasite::BLOB)?.seize()?;
-    let other = victim.threads().iter().copied().find(|tid| *tid != pid);
+    let second = victim.threads().iter().copied().find(|tid| *tid != pid);
     let mut infected = victim.infect(&parasite::BLOB)?;
     let mut answer = infected.call(parasite::PING, ())?;
     // There and back again, where there is another thread.
-    if let Some(tid) = other {
-        answer = infected.call_in(tid, Others::Stopped, parasite::PING, ())?;
+    if let Some(tid) = second {
+        let others = if way == Way::Running { Others::Running } else { Others::Stopped };
+        answer = infected.call_in(tid, others, parasite::PING, ())?;
+    }
+    if way == Way::Giving {
+        infected.give_descriptor(parasite::RECEIVE_DESCRIPTOR, std::fs::File::open("/dev/null")?, true)?;
     }
     let mut misc = Misc::default();
     infected.call(parasite::DUMP_MISC, (&mut misc,))?;
@@ -31,8 +48,17 @@ fn cycles(pid: i32) -> Result<(), Box<dyn Error>> {
     let mut infected = infected.cure()?.infect(&wild::BLOB)?;
     println!("calling");
     std::io::stdout().flush()?;
-    infected.call(wild::COMPUTES, (STEPS,))?;
-    let slept = infected.call(wild::SLEEPS, (MILLISECONDS,))?;
+    let slept = match (way, second) {
+        (Way::Running, Some(tid)) => {
+            infected.call_in(tid, Others::Running, wild::COMPUTES, (STEPS,))?;
+            infected.call_in(tid, Others::Running, wild::SLEEPS, (MILLISECONDS,))?
+        }
+        (Way::Running, None) => return Err("there is no other thread".into()),
+        _ => {
+            infected.call(wild::COMPUTES, (STEPS,))?;
+            infected.call(wild::SLEEPS, (MILLISECONDS,))?
+        }
+    };
     if slept != 0 {
         return Err(format!("the blob's sleep answered {slept}").into());
     }
@@ -41,8 +67,14 @@ fn cycles(pid: i32) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    let pid = std::env::args().nth(1).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    match cycles(pid) {
+    let mut arguments = std::env::args().skip(1);
+    let pid = arguments.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    let way = match arguments.next().as_deref() {
+        Some("running") => Way::Running,
+        Some("giving") => Way::Giving,
+        _ => Way::Plain,
+    };
+    match cycles(pid, way) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("{error:?}");
