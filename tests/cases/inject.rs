@@ -3,6 +3,8 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "inject/afterwards.rs"]
+mod afterwards;
 #[path = "inject/blobs.rs"]
 mod blobs;
 #[path = "inject/descriptors.rs"]

@@ -28,6 +28,8 @@ struct Waiting {
     said: BufReader<ChildStdout>,
     number: String,
     timed: bool,
+    /// The thread that waits.
+    tid: i32,
 }
 
 /// What came of a call.
@@ -57,11 +59,12 @@ impl Waiting {
         command.args([call, handler]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
-        let mut waiting = Self { child, said, number: String::new(), timed: false };
+        let mut waiting = Self { child, said, number: String::new(), timed: false, tid: 0 };
         let line = waiting.line();
-        let (number, timed) =
-            line.strip_prefix("waiting ").and_then(|line| line.split_once(' ')).expect(&line);
-        (waiting.number, waiting.timed) = (number.to_owned(), timed == "true");
+        let fields: Vec<&str> = line.split(' ').collect();
+        let ["waiting", number, timed, tid] = fields[..] else { panic!("{line}") };
+        (waiting.number, waiting.timed, waiting.tid) =
+            (number.to_owned(), timed == "true", tid.parse().unwrap());
         waiting.settle(false);
         waiting
     }
@@ -86,7 +89,8 @@ impl Waiting {
         let begin = Instant::now();
         loop {
             let read = |file: &str| {
-                std::fs::read_to_string(format!("/proc/{}/{file}", self.pid())).unwrap_or_default()
+                std::fs::read_to_string(format!("/proc/{}/task/{}/{file}", self.pid(), self.tid))
+                    .unwrap_or_default()
             };
             let call = read("syscall");
             let call = call.split(' ').next().unwrap_or_default();
@@ -240,27 +244,63 @@ fn row(call: &str) -> [&'static str; 3] {
     [cured, died, if restarted { "goes on" } else { "`EINTR`" }]
 }
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/inject/docs/waits.md");
+/// What becomes of a call in a thread that is merely stopped while another one runs the blob.
+fn beside(call: &str) -> &'static str {
+    let timed = Waiting::start(call, "second").timed;
+    let peaceful = undisturbed(call, "second", false);
+    let steady = |word: &&str| *word == "goes on";
+    tried(|| word(&injected(call, "second", false), &peaceful, timed), steady)
+}
 
-#[test]
-fn every_call_that_waits_is_on_its_page() {
-    let names = Command::new(env!("CARGO_BIN_EXE_waits")).output().unwrap().stdout;
-    let names: Vec<String> = String::from_utf8(names).unwrap().lines().map(str::to_owned).collect();
-    assert!(names.len() >= 70);
+/// Does something for every call, many at once: they mostly sleep.
+fn of_all<T: Send>(names: &[String], of_one: impl Fn(&str) -> T + Sync) -> BTreeMap<String, T> {
     let left = Mutex::new(names.iter().cloned().collect::<VecDeque<_>>());
     let found = Mutex::new(BTreeMap::new());
-    // They mostly sleep.
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
                 while let Some(name) = { left.lock().unwrap().pop_front() } {
-                    let row = row(&name);
-                    found.lock().unwrap().insert(name, row);
+                    let one = of_one(&name);
+                    found.lock().unwrap().insert(name, one);
                 }
             });
         }
     });
-    let found = found.into_inner().unwrap();
+    found.into_inner().unwrap()
+}
+
+fn names() -> Vec<String> {
+    let names = Command::new(env!("CARGO_BIN_EXE_waits")).output().unwrap().stdout;
+    let names: Vec<String> = String::from_utf8(names).unwrap().lines().map(str::to_owned).collect();
+    assert!(names.len() >= 70);
+    names
+}
+
+/// Whether a call may end with `EINTR`: where to begin anew would do harm.
+fn may_end(call: &str) -> bool {
+    ["connect, SO_SNDTIMEO", "io_uring_enter"].contains(&call)
+}
+
+/// No worse than in the thread that runs the blob.
+#[test]
+fn every_call_goes_on_in_a_thread_that_is_merely_stopped() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    for (name, word) in of_all(&names(), beside) {
+        let (call, rest) = name.split_once(", ").map_or((name.as_str(), ""), |(call, rest)| (call, rest));
+        let start = if rest.is_empty() { format!("| `{call}` | ") } else { format!("| `{call}`, {rest} | ") };
+        let row = page.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        let promised = row.split(" | ").next().unwrap();
+        assert!(word == "goes on" || word == promised, "{name}: {word}, and {promised} on the page");
+        assert!(word != "`EINTR`" || may_end(&name), "{name}");
+    }
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/inject/docs/waits.md");
+
+#[test]
+fn every_call_that_waits_is_on_its_page() {
+    let names = names();
+    let found = of_all(&names, row);
     let mut table = String::new();
     for name in &names {
         let [cured, died, signalled] = found[name];
@@ -279,7 +319,6 @@ fn every_call_that_waits_is_on_its_page() {
     }
     // What no page may take back: a cured wait is not ended, but where to begin anew would do harm.
     for (name, [cured, ..]) in &found {
-        let may_end = ["connect, SO_SNDTIMEO", "io_uring_enter"].contains(&name.as_str());
-        assert!(*cured != "`EINTR`" || may_end, "{name}");
+        assert!(*cured != "`EINTR`" || may_end(name), "{name}");
     }
 }

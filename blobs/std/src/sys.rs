@@ -6,6 +6,9 @@ pub use syscalls::{Errno, Sysno};
 
 /// Writes to a file descriptor and returns how many bytes were taken. Starts again after a signal.
 ///
+/// The SIGPIPE that comes with `EPIPE` is taken where it is blocked, as it is while a blob runs in a victim: pending, it
+/// would end the victim once the blob is gone.
+///
 /// # Errors
 ///
 /// What `write(2)` answers, `EINTR` excepted.
@@ -17,9 +20,31 @@ pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
         };
         match result {
             Err(Errno::EINTR) => {}
-            result => return result,
+            result => {
+                if result == Err(Errno::EPIPE) {
+                    take_blocked(SIGPIPE);
+                }
+                return result;
+            }
         }
     }
+}
+
+const SIGPIPE: u32 = 13;
+
+/// Takes a signal that is pending, if it is.
+fn take_blocked(signal: u32) {
+    let (set, at_once) = (1_u64 << (signal - 1), [0_i64; 2]);
+    // SAFETY: reads one set of 8 bytes and one timespec, and writes nothing.
+    let _ = unsafe {
+        syscalls::syscall4(
+            Sysno::rt_sigtimedwait,
+            (&raw const set).addr(),
+            0,
+            (&raw const at_once).addr(),
+            size_of::<u64>(),
+        )
+    };
 }
 
 /// The process's id as it sees it itself, in its own pid namespace.

@@ -24,6 +24,10 @@ use watched::Watched;
 /// What the ABI lets a thread use below its stack pointer.
 const RED_ZONE: u64 = 128;
 
+/// Signals that code raises by itself.
+const FAULTS: [i32; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+
 /// A thread whose registers are somebody else's for a while.
 #[derive(Debug)]
 pub(crate) struct Borrowed {
@@ -77,6 +81,7 @@ impl Borrowed {
     ) -> Result<Self, Error> {
         let pid = victim.pid;
         let kernel = |action| Error::kernel(action, pid);
+        victim.assess_thread(tid)?;
         let Some(original) = Native::of(tid).map_err(kernel("read registers"))? else {
             return Err(Error::Compat { pid });
         };
@@ -159,8 +164,7 @@ impl Borrowed {
     /// Everything is blocked while code is borrowed but the end signal and what code raises by itself: a blocked fault
     /// would delete the victim's handler.
     fn running_mask(&self) -> u64 {
-        let raised = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
-        raised.iter().chain([&self.end]).fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
+        FAULTS.iter().chain([&self.end]).fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
     }
 
     /// Lets the system call at hand run from its entry to its exit.
@@ -175,6 +179,15 @@ impl Borrowed {
             loop {
                 match self.wait_shortly(victim)? {
                     Change::SystemCall => break,
+                    // It would be raised for ever.
+                    Change::Signal(libc::SIGSYS) if self.raised(victim, libc::SIGSYS)?.is_some() => {
+                        let source = std::io::Error::from_raw_os_error(libc::EPERM);
+                        return Err(Error::Refused { pid, call: call.name, source });
+                    }
+                    // So would this: its code is no longer what it was.
+                    Change::Signal(signal) if self.raised(victim, signal)?.is_some() => {
+                        return Err(Error::Changed { pid });
+                    }
                     Change::Signal(signal) => {
                         self.put_off(victim, signal);
                         self.resume(victim, Resume::ToSystemCall)?;
@@ -216,6 +229,13 @@ impl Borrowed {
         loop {
             let signal = match self.wait(victim, until)? {
                 Some(Change::Signal(signal)) => signal,
+                // A thread that could not be sent the signal has been interrupted instead.
+                Some(Change::Event(libc::PTRACE_EVENT_STOP)) if overdue => self.end,
+                Some(Change::Event(libc::PTRACE_EVENT_CLONE)) => {
+                    victim.let_created_go(self.tid);
+                    self.resume(victim, Resume::Continue)?;
+                    continue;
+                }
                 Some(Change::SystemCall | Change::Event(_) | Change::JobStop | Change::Gone(_)) => {
                     self.resume(victim, Resume::Continue)?;
                     continue;
@@ -225,7 +245,13 @@ impl Borrowed {
                     overdue = true;
                     until = Instant::now() + victim.options.stop_within;
                     // The thread is traced and not yet waited for: its id names nobody else.
-                    sys::tgkill(pid, self.tid, self.end).map_err(Error::kernel("end the call", pid))?;
+                    if let Err(source) = sys::tgkill(pid, self.tid, self.end) {
+                        // Tracing does not take the right to send signals.
+                        ptrace::interrupt(self.tid).map_err(|_| {
+                            self.lost = Some(entry.deadline);
+                            Error::kernel("end the call", pid)(source)
+                        })?;
+                    }
                     continue;
                 }
             };
@@ -238,23 +264,26 @@ impl Borrowed {
             if signal == self.end && overdue {
                 return Ok(Stopped::Overdue(registers));
             }
-            if matches!(
-                signal,
-                libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP | libc::SIGSYS
-            ) {
-                let information =
-                    ptrace::signal_information(self.tid).map_err(Error::kernel("read the signal", pid))?;
-                // From the kernel, for what the code did; others can only send it.
-                if information.si_code > 0 {
-                    // SAFETY: for these signals the kernel fills in the address.
-                    let address = unsafe { information.si_addr() }.addr() as u64;
-                    return Ok(Stopped::Fault { signal, address, registers });
-                }
+            if let Some(address) = self.raised(victim, signal)? {
+                return Ok(Stopped::Fault { signal, address, registers });
             }
             // Not the end: somebody else's, or one that was pending before.
             victim.deferred.push(signal);
             self.resume(victim, Resume::Continue)?;
         }
+    }
+
+    /// Where a fault was that the thread's own code has raised; others can only send its signal.
+    fn raised(&self, victim: &Victim, signal: i32) -> Result<Option<u64>, Error> {
+        if !FAULTS.contains(&signal) {
+            return Ok(None);
+        }
+        let information =
+            ptrace::signal_information(self.tid).map_err(Error::kernel("read the signal", victim.pid))?;
+        // From the kernel, for what the code did.
+        let own = information.si_code > 0;
+        // SAFETY: for these signals the kernel fills in the address.
+        Ok(own.then(|| unsafe { information.si_addr() }.addr() as u64))
     }
 
     fn entering(&self, entry: &Entry) -> Native {

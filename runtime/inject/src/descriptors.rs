@@ -147,6 +147,11 @@ impl Infected {
         let sent = sent.unwrap_or(Ok(false));
         match (called?, sent) {
             (number @ 0.., Ok(_)) => Ok(number),
+            // Too late: it had given up, and closed the end that was sent to.
+            (errno, Err(_)) if errno == -libc::ETIMEDOUT => {
+                let source = io::Error::from_raw_os_error(libc::ETIMEDOUT);
+                Err(Error::Refused { pid, call: "recvmsg", source })
+            }
             (_, Err(error)) => Err(error),
             (errno, Ok(sent)) => {
                 let call = if sent { "recvmsg" } else { "socketpair" };

@@ -55,6 +55,7 @@ impl Infected {
             return Err(Error::NoSuchProcess { pid: victim.pid });
         };
         target.prepare_in_place(loadable)?;
+        target.keep_clear(loadable)?;
         let Some(prepared) = target.prepared.take() else { return Err(Error::Changed { pid: victim.pid }) };
         let undo = SystemCall::munmap(prepared.base, prepared.span);
         let spot = Spot::Stack { second: false };
@@ -191,19 +192,22 @@ impl Session {
         let much = self.prepared.image.len() >= MUCH;
         let permissions = if much { libc::PROT_READ | libc::PROT_WRITE } else { executable };
         let call = SystemCall::mmap(base, span, permissions, flags, file);
+        // Unless it is refused: whatever else fails, it may have been made.
+        self.mapped = true;
         let answer = self.borrowed.system_call(&mut self.victim, &call);
+        self.mapped = !matches!(answer, Err(Error::Refused { .. }));
         if file != NO_FILE {
             self.borrowed.system_call(&mut self.victim, &SystemCall::close(file))?;
         }
         let answer = answer?;
         if answer != base {
             // A kernel from before MAP_FIXED_NOREPLACE mapped it elsewhere.
+            self.mapped = false;
             let elsewhere = SystemCall::munmap(answer, span);
             self.borrowed.system_call(&mut self.victim, &elsewhere)?;
             let source = io::Error::from_raw_os_error(libc::EEXIST);
             return Err(Error::Refused { pid, call: call.name, source });
         }
-        self.mapped = true;
         if !much {
             if self.target.memory.write_over(base, &self.prepared.image).is_ok() {
                 return Ok(());

@@ -28,9 +28,11 @@
 //! that nor hides what it does.
 //!
 //! The tracer waits for its own threads only, but another thread of the host that calls `waitpid(-1)` without
-//! `__WNOTHREAD` can take a stop away that this crate waits for.
+//! `__WNOTHREAD`, or waits for the victim itself (`Child::wait`), can take a stop away that this crate waits for. While it
+//! holds a victim, a thread stays on that victim's processor, and threads that it starts meanwhile do too.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod areas;
 mod arguments;
 mod borrowed;
 mod cpu;

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::io;
 
-use crate::proc::Area;
+use crate::areas::Area;
 use crate::sys::memory::Memory;
 use crate::system_call::SystemCall;
 

@@ -7,7 +7,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-use crate::proc::Area;
+use crate::areas::Area;
 
 /// The lowest address that is ever used: below lies what protects null pointers.
 const LOWEST: u64 = 0x1_0000;

@@ -1,4 +1,4 @@
-//! What `/proc` says of a process: its areas, its state, its signals.
+//! What `/proc` says of a process: its state, its signals, its threads.
 //!
 //! Read by hand, not by a library: `status` is read while the victim is stopped, into a buffer that is
 //! there already, and only a few of its fields are looked at.
@@ -6,62 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::{policy, sys};
-
-/// One line of `/proc/PID/maps`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Area {
-    pub(crate) range: Range<u64>,
-    pub(crate) executable: bool,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    pub(crate) name: String,
-}
-
-impl Area {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let permissions = fields.next()?.as_bytes();
-        // The name is everything behind the inode, spaces included.
-        let name = fields.nth(3).and_then(|first| Some(&line[line.find(first)?..])).unwrap_or_default();
-        Some(Self {
-            range: u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?,
-            readable: permissions.first() == Some(&b'r'),
-            writable: permissions.get(1) == Some(&b'w'),
-            executable: permissions.get(2) == Some(&b'x'),
-            name: name.trim_end().to_owned(),
-        })
-    }
-
-    /// A mapped file: its name is a path.
-    pub(crate) fn is_file(&self) -> bool {
-        self.name.starts_with('/')
-    }
-}
-
-impl std::fmt::Display for Area {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let letter = |set, letter| if set { letter } else { '-' };
-        let (r, w, x) =
-            (letter(self.readable, 'r'), letter(self.writable, 'w'), letter(self.executable, 'x'));
-        write!(f, "{:x}-{:x} {r}{w}{x} {}", self.range.start, self.range.end, self.name)
-    }
-}
-
-/// The areas of a process, sorted by address.
-pub(crate) fn areas(pid: i32) -> Result<Vec<Area>, Error> {
-    let path = format!("/proc/{pid}/maps");
-    let text = read(&path, pid)?;
-    let text = String::from_utf8_lossy(&text);
-    let areas: Option<Vec<Area>> = text.lines().map(Area::parse).collect();
-    areas.ok_or_else(|| malformed(path))
-}
 
 /// Waits until a process has the memory that it will run with.
 ///
@@ -239,22 +188,25 @@ impl RunsFile {
     }
 }
 
-/// The processor that a thread ran on last.
+/// The processor that a thread ran on last, unless it has a real-time priority.
 pub(crate) fn processor(pid: i32) -> Option<usize> {
     let text = read(&format!("/proc/{pid}/stat"), pid).ok()?;
     let text = String::from_utf8_lossy(&text);
-    // The name in parentheses may hold anything; behind it field 3 is the first, and the processor is field 39.
+    // The name in parentheses may hold anything; behind it field 3 is the first, the processor is field 39, the real-time
+    // priority 40.
     let (_, fields) = text.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(36)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace().skip(36);
+    let processor = fields.next()?.parse().ok()?;
+    (fields.next() == Some("0")).then_some(processor)
 }
 
-fn read(path: &str, pid: i32) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: &str, pid: i32) -> Result<Vec<u8>, Error> {
     // open, reads until the end and a close: at least four.
     (0..4).for_each(|_| sys::count());
     std::fs::read(path).map_err(|source| failed(path, pid, source))
 }
 
-fn failed(path: &str, pid: i32, source: io::Error) -> Error {
+pub(crate) fn failed(path: &str, pid: i32, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ESRCH) => Error::NoSuchProcess { pid },
         Some(libc::EACCES | libc::EPERM) => policy::not_permitted(pid, "read /proc", source),
@@ -262,7 +214,7 @@ fn failed(path: &str, pid: i32, source: io::Error) -> Error {
     }
 }
 
-fn malformed(path: String) -> Error {
+pub(crate) fn malformed(path: String) -> Error {
     let source = io::Error::new(io::ErrorKind::InvalidData, "not what this version of the crate understands");
     Error::Proc { path, source }
 }
@@ -270,18 +222,6 @@ fn malformed(path: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn areas_keep_names_with_spaces() {
-        let area = Area::parse("7f00-7f10 r-xp 00001000 fe:00 325843     /tmp/a b (deleted)").unwrap();
-        assert_eq!(area.range, 0x7f00..0x7f10);
-        assert!(area.readable && area.executable && !area.writable);
-        assert_eq!(area.name, "/tmp/a b (deleted)");
-        let anonymous = Area::parse("7f00-7f10 rw-p 00000000 00:00 0 ").unwrap();
-        assert_eq!(anonymous.name, "");
-        assert!(anonymous.writable && !anonymous.is_file());
-        assert!(Area::parse("nonsense").is_none());
-    }
 
     #[test]
     fn the_own_status_is_understood() {

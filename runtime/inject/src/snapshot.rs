@@ -6,7 +6,7 @@ use std::fmt;
 use crate::machine::{Machine, Native};
 use crate::sys::ptrace;
 use crate::victim::Victim;
-use crate::{Error, proc, restart};
+use crate::{Error, areas, proc, restart};
 
 /// What a stopped victim is: registers, extended state and mask of every thread, areas, signal dispositions and
 /// pending signals, descriptors.
@@ -83,7 +83,7 @@ impl Victim {
         let status = proc::StatusFile::open(self.pid)?.read(self.pid)?;
         // The files of the first thread are empty when it has ended.
         let living = self.first_thread()?;
-        let areas = proc::areas(living)?.iter().map(ToString::to_string).collect();
+        let areas = areas::areas(living)?.iter().map(ToString::to_string).collect();
         Ok(Snapshot {
             threads,
             areas,

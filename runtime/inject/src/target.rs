@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
 
+use crate::areas::{self, Area, MapsFile};
 use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
-use crate::proc::{self, Area, RunsFile, Status, StatusFile};
+use crate::proc::{self, RunsFile, Status, StatusFile};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::{CrashRisk, Error, Victim, place, sys};
@@ -46,7 +47,9 @@ pub struct Target {
     pub(crate) memory: Memory,
     pub(crate) status: Arc<StatusFile>,
     pub(crate) runs: Arc<RunsFile>,
+    /// As they were when they were looked at last, while the process ran.
     pub(crate) areas: Vec<Area>,
+    pub(crate) maps: MapsFile,
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
     pub(crate) prepared: Option<Prepared>,
@@ -55,6 +58,9 @@ pub struct Target {
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     pub(crate) suspends_filters: bool,
 }
+
+/// Longer than anybody waits, and short enough to be added to any moment.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// How the blob's pages are called in the victim's memory map.
 #[non_exhaustive]
@@ -104,9 +110,14 @@ impl Target {
         if pid <= 0 {
             return Err(Error::NoSuchProcess { pid });
         }
-        let status_file = StatusFile::open(pid)?;
+        let mut status_file = StatusFile::open(pid)?;
         let begin = Instant::now();
         let mut status = status_file.read(pid)?;
+        if status.process != pid {
+            // That is one of its threads, whose status would be its own.
+            status_file = StatusFile::open(status.process)?;
+            status = status_file.read(status.process)?;
+        }
         let mut vfork = waiting(&status)?;
         while (status.state == b'D' || vfork.is_some()) && begin.elapsed() < SETTLED_WITHIN {
             std::thread::sleep(Duration::from_micros(100));
@@ -124,7 +135,8 @@ impl Target {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
-        let areas = proc::areas(living)?;
+        let maps = MapsFile::open(living)?;
+        let areas = areas::areas(living)?;
         if areas.is_empty() {
             // It has ended since, and has no memory any more.
             return Err(Error::NoSuchProcess { pid });
@@ -144,6 +156,7 @@ impl Target {
             status: Arc::new(status_file),
             runs: Arc::new(RunsFile::open(pid)),
             areas,
+            maps,
             gadgets,
             options,
             prepared: None,
@@ -200,17 +213,17 @@ impl Target {
         self
     }
 
-    /// How long an export may take (5 s unless asked for otherwise).
+    /// How long an export may take (5 s unless asked for otherwise, a century at most).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options.deadline = deadline;
+        self.options.deadline = deadline.min(LONGEST);
         self
     }
 
-    /// How long a thread may take to stop (5 s unless asked for otherwise).
+    /// How long a thread may take to stop (5 s unless asked for otherwise, a century at most).
     #[must_use]
     pub fn stop_within(mut self, limit: Duration) -> Self {
-        self.options.stop_within = limit;
+        self.options.stop_within = limit.min(LONGEST);
         self
     }
 
@@ -260,7 +273,9 @@ impl Target {
             Some(base) => base,
             None => place::choose(&self.areas, span, blob.align().max(PAGE)).ok_or(room)?,
         };
-        if base.checked_add(span).is_none() {
+        let end = base.checked_add(span);
+        let taken = |end| self.areas.iter().any(|area| area.range.start < end && base < area.range.end);
+        if end.is_none_or(taken) {
             return Err(Error::NoRoom { pid: self.pid, size: blob.size() });
         }
         let mut bytes = match usize::try_from(blob.size()) {
@@ -271,6 +286,21 @@ impl Target {
         bytes.truncate(blob.bytes().len());
         let arguments = base + image..base + used;
         self.prepared = Some(Prepared { id: loadable.__id(), base, span, arguments, image: bytes });
+        Ok(())
+    }
+
+    /// Chooses another base where something has come to lie at the one that was chosen: a victim that is left alone unmaps
+    /// that place.
+    pub(crate) fn keep_clear(&mut self, loadable: &impl Loadable) -> Result<(), Error> {
+        let taken = match &self.prepared {
+            Some(Prepared { base, span, .. }) => !self.maps.is_free(&(*base..base + span))?,
+            None => true,
+        };
+        if taken {
+            self.areas = self.maps.all()?;
+            self.prepared = None;
+            self.prepare_in_place(loadable)?;
+        }
         Ok(())
     }
 

@@ -82,7 +82,8 @@ impl ThreadState {
     /// its stack pointer goes on with this state. The alternate stack stays as it is.
     #[must_use]
     pub fn signal_frame(&self, at: u64, sigreturn: u64) -> Vec<u8> {
-        let area = (at + frame::FRAME as u64).next_multiple_of(64);
+        // Up there no frame can lie; what is made for it is of no use, and no reason to stop.
+        let area = at.saturating_add(frame::FRAME as u64).checked_next_multiple_of(64).unwrap_or(at);
         let mut bytes = vec![0; frame::FRAME];
         // It has room for the whole frame.
         let _ = frame::write(&mut bytes, &Registers::from_user(&self.registers), self.mask, sigreturn, area);

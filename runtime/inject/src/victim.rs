@@ -8,11 +8,12 @@ use pie_blob::Loadable;
 
 use crate::cpu::Beside;
 use crate::infected::Infected;
+use crate::machine::{Machine, Native};
 use crate::proc::{self, RunsFile, Status, StatusFile};
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
 use crate::target::{Options, Target};
-use crate::{CrashRisk, Error, policy, sys};
+use crate::{CrashRisk, Error, policy, restart, sys};
 
 /// A process with every thread stopped, traced by the calling thread.
 ///
@@ -104,7 +105,9 @@ impl Victim {
 
     /// Takes over threads that the calling thread traces and holds stopped already, as a debugger does.
     ///
-    /// `threads` are all the threads of `pid`, each in a ptrace-stop that is not the entry of a system call;
+    /// `threads` are all the threads of `pid`, each in a ptrace-stop that is not the entry of a system call and no event
+    /// but `PTRACE_EVENT_STOP`: at the others a thread is within a call whose answer is still to come. A signal that a
+    /// thread stands before (a signal-delivery-stop) is the caller's to send again;
     /// `options` are the ptrace options that the caller has set, and has again when the victim is dropped or
     /// released. The threads stay stopped then. The one that ran the blob was resumed in between and is
     /// afterwards at a `PTRACE_EVENT_STOP` where it was seized (wait for it as for any stop), or at a
@@ -125,6 +128,9 @@ impl Victim {
                     ));
                 }
                 Err(_) => return Err(refused("it is not in a ptrace-stop of the calling thread's")),
+            }
+            if ptrace::at_event(tid) {
+                return Err(refused("it stands at an event within a call: resume it to the next stop first"));
             }
         }
         if threads.is_empty() {
@@ -184,7 +190,7 @@ impl Victim {
                         ended.push(tid);
                     }
                     // The child of a traced thread, traced from its start.
-                    Err(_) if self.is_ours(tid) => stopping.push(tid),
+                    Err(_) if !self.threads.is_empty() && self.is_ours(tid) => stopping.push(tid),
                     Err(source) => return Err(self.seizure_refused(source)),
                 }
             }
@@ -279,6 +285,15 @@ impl Victim {
         }
     }
 
+    /// Lets a thread go that the blob has created: the option that shows new threads while they are seized traces it.
+    pub(crate) fn let_created_go(&self, creator: i32) {
+        if self.is_seized() {
+            if let Ok(created) = ptrace::event_message(creator) {
+                self.let_stranger_go(created);
+            }
+        }
+    }
+
     /// Whether this thread traces it already.
     fn is_ours(&self, tid: i32) -> bool {
         let status = proc::StatusFile::open(tid).and_then(|file| file.read(tid));
@@ -296,8 +311,10 @@ impl Victim {
     fn seizure_refused(&self, source: std::io::Error) -> Error {
         let pid = self.pid;
         match self.status_file.read(pid) {
-            // Its first thread may be this one's already.
-            Ok(status) if status.tracer != 0 && status.tracer != sys::gettid() => {
+            // Once it is seized, this one's.
+            Ok(status)
+                if status.tracer != 0 && (self.threads.is_empty() || status.tracer != sys::gettid()) =>
+            {
                 Error::AlreadyTraced { pid, tracer: status.tracer }
             }
             Err(error) => error,
@@ -375,6 +392,25 @@ impl Victim {
         }
         if self.end_signal(0).1 {
             self.risks.push(CrashRisk::SignalsCaught);
+        }
+        self.check_risks()
+    }
+
+    /// Looks at what is a thread's own of what `assess` looked at for the first: its filter, its shadow stack.
+    pub(crate) fn assess_thread(&mut self, tid: i32) -> Result<(), Error> {
+        if tid == self.pid {
+            return Ok(());
+        }
+        let status = StatusFile::open(tid)?.read(tid)?;
+        if status.seccomp != 0 && !self.suspends_filters {
+            let (mode, reason) = (status.seccomp, policy::NOT_IN_THIS_KERNEL);
+            return Err(Error::Seccomp { pid: self.pid, mode, reason });
+        }
+        if status.seccomp != 0 {
+            self.add_risk(CrashRisk::Seccomp);
+        }
+        if status.shadow_stack {
+            self.add_risk(CrashRisk::ShadowStack);
         }
         self.check_risks()
     }
@@ -501,16 +537,35 @@ impl Victim {
     /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed
     /// meanwhile is taken, because nobody else learns of its end before its tracer has.
     fn detach(&self, tid: i32) -> std::io::Result<()> {
+        self.take_up(tid);
         match ptrace::detach(tid) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
                 // Where this fails it has ended.
                 let _ = ptrace::interrupt(tid);
                 match self.wait_for_stop(tid, &mut Vec::new()) {
-                    Ok(Halt::Stopped | Halt::JobStopped) => ptrace::detach(tid),
+                    Ok(Halt::Stopped | Halt::JobStopped) => {
+                        self.take_up(tid);
+                        ptrace::detach(tid)
+                    }
                     _ => Err(error),
                 }
             }
             left => left,
+        }
+    }
+
+    /// Has a thread take its system call up again that a mere stop has ended. Whoever ran the blob does already.
+    fn take_up(&self, tid: i32) {
+        // What job control has ended would have ended without a tracer as well.
+        if self.job_stopped {
+            return;
+        }
+        if let Ok(Some(stopped)) = Native::of(tid) {
+            let cured = restart::cured(&stopped);
+            if cured.answer() != stopped.answer() {
+                // It may have been killed.
+                let _ = cured.set(tid);
+            }
         }
     }
 

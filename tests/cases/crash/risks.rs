@@ -103,6 +103,11 @@ fn a_thread_at_the_low_end_of_the_main_stack() {
 }
 
 #[test]
+fn a_main_stack_that_is_in_use_while_its_thread_is_elsewhere() {
+    risky(own(&["elsewhere"])(false), CrashRisk::NoRoomForFrames, open, None);
+}
+
+#[test]
 fn a_mapping_that_must_have_a_name() {
     let named = |pid| Target::open(pid).unwrap().mapping_name(MappingName::Required);
     risky(own(&["nanosleep"])(false), CrashRisk::Descriptor, named, None);

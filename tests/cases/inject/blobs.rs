@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pie_blob::Remote;
-use pie_blob_inject::{Error, Target};
+use pie_blob_inject::{Error, Target, Victim};
 use pie_blob_parasite::{Credentials, Misc, SIGNALS, SignalAction, parasite};
 use pie_blob_wild::wild;
 
@@ -209,4 +209,20 @@ fn a_blob_that_ends_the_process_is_an_error() {
     assert!(matches!(error, Error::Died { status: 7, .. }), "{error}");
     assert!(matches!(infected.cure(), Err(Error::Died { .. })));
     assert_eq!(victim.status().code(), Some(7));
+}
+
+/// Pending, its SIGPIPE would end the victim once the blob is gone.
+#[test]
+fn a_blob_that_writes_where_nobody_reads() {
+    let mut victim = start(&["nanosleep"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut infected = Victim::seize(victim.pid()).unwrap().infect(&parasite::BLOB).unwrap();
+    let number = infected.give_descriptor(parasite::RECEIVE_DESCRIPTOR, &writer, true).unwrap();
+    let mut infected = infected.cure().unwrap().infect(&wild::BLOB).unwrap();
+    assert_eq!(infected.call(wild::WRITES, (number,)).unwrap(), -libc::EPIPE);
+    assert_eq!(infected.call(wild::CLOSE, (number,)).unwrap(), 0);
+    infected.cure().unwrap().release().unwrap();
+    victim.line();
+    victim.end();
 }

@@ -77,3 +77,31 @@ fn a_thread_at_the_entry_of_a_system_call_is_not_adopted() {
     assert_eq!(ptrace(libc::PTRACE_DETACH, pid, 0), 0);
     victim.end();
 }
+
+/// There the kernel has not said yet what the call answers.
+#[test]
+fn a_thread_at_an_event_is_not_adopted() {
+    let mut victim = start(&["threads", "1"]);
+    let pid = victim.pid();
+    let listed = || -> Vec<i32> {
+        let tids = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        tids.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect()
+    };
+    // The one that creates others; those are gone at once.
+    let before = listed();
+    victim.line();
+    let creator = listed().into_iter().find(|tid| *tid != pid && before.contains(tid)).unwrap();
+    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE;
+    assert_eq!(ptrace(libc::PTRACE_SEIZE, creator, usize::try_from(options).unwrap()), 0);
+    let status = wait_for_stop(creator);
+    assert_eq!(status >> 16, libc::PTRACE_EVENT_CLONE);
+    let error = Victim::adopt(Target::open(pid).unwrap(), &[creator], options).unwrap_err();
+    assert!(matches!(error, Error::NotAdoptable { .. }), "{error}");
+    let mut created = 0_usize;
+    assert_eq!(ptrace(libc::PTRACE_GETEVENTMSG, creator, (&raw mut created).expose_provenance()), 0);
+    let created = i32::try_from(created).unwrap();
+    wait_for_stop(created);
+    assert_eq!(ptrace(libc::PTRACE_DETACH, created, 0), 0);
+    assert_eq!(ptrace(libc::PTRACE_DETACH, creator, 0), 0);
+    victim.end();
+}

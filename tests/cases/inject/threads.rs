@@ -186,3 +186,89 @@ fn a_process_whose_first_thread_has_ended() {
     }
     victim.end();
 }
+
+/// It is traced from its start, because new threads are while all are being seized.
+#[test]
+fn a_thread_that_the_blob_creates_runs() {
+    let mut victim = start(&["busy", "2"]);
+    let held = Victim::seize(victim.pid()).unwrap();
+    let tid = held.threads().iter().copied().find(|tid| *tid != victim.pid()).unwrap();
+    let mut infected = held.infect(&wild::BLOB).unwrap();
+    for _ in 0..3 {
+        assert_eq!(infected.call(wild::CREATES, ()).unwrap(), 0);
+    }
+    for others in [Others::Stopped, Others::Running] {
+        assert_eq!(infected.call_in(tid, others, wild::CREATES, ()).unwrap(), 0);
+    }
+    infected.cure().unwrap().release().unwrap();
+    victim.end();
+}
+
+/// A filter is a thread's own, and so is what it means.
+#[test]
+fn a_filter_of_another_thread_is_seen() {
+    let mut victim = start(&["filtered-thread"]);
+    let target = Target::open(victim.pid()).unwrap().require_crash_safe();
+    let victim_held = target.seize().unwrap();
+    let tid = victim_held.threads().iter().copied().find(|tid| *tid != victim.pid()).unwrap();
+    let mut infected = victim_held.infect(&parasite::BLOB).unwrap();
+    assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+    let error = infected.call_in(tid, Others::Stopped, parasite::PING, ()).unwrap_err();
+    match &error {
+        Error::NotCrashSafe { risks, .. } => assert_eq!(*risks, [CrashRisk::Seccomp]),
+        // Whoever may not put it to sleep.
+        Error::Seccomp { .. } => {}
+        _ => panic!("{error}"),
+    }
+    infected.cure().unwrap().release().unwrap();
+    victim.end();
+}
+
+#[test]
+fn a_victim_is_not_seized_twice() {
+    let mut victim = start(&["nanosleep"]);
+    let held = Victim::seize(victim.pid()).unwrap();
+    let error = Victim::seize(victim.pid()).unwrap_err();
+    assert!(matches!(error, Error::AlreadyTraced { .. }), "{error}");
+    assert_eq!(held.threads(), [victim.pid()]);
+    held.release().unwrap();
+    victim.end();
+}
+
+#[test]
+fn times_may_be_as_long_as_they_like() {
+    let mut victim = start(&["nanosleep"]);
+    let target = Target::open(victim.pid()).unwrap().deadline(Duration::MAX).stop_within(Duration::MAX);
+    cycle(target);
+    victim.end();
+}
+
+/// Where this thread may run.
+fn processors() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    status.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+}
+
+#[test]
+fn the_host_may_run_where_it_could_before_whoever_is_released_first() {
+    let before = processors();
+    let (mut one, mut other) = (start(&["nanosleep"]), start(&["nanosleep"]));
+    let first = Victim::seize(one.pid()).unwrap();
+    let second = Victim::seize(other.pid()).unwrap();
+    first.release().unwrap();
+    second.release().unwrap();
+    assert_eq!(processors(), before);
+    one.end();
+    other.end();
+}
+
+/// Its status is its own, and the process's is asked for.
+#[test]
+fn a_process_is_found_by_any_of_its_threads() {
+    let mut victim = start(&["busy", "2"]);
+    let tid = listed(victim.pid()).into_iter().find(|tid| *tid != victim.pid()).unwrap();
+    let target = Target::open(tid).unwrap();
+    assert_eq!(target.pid(), victim.pid());
+    cycle(target);
+    victim.end();
+}

@@ -7,6 +7,8 @@
 
 #[path = "victim/busy.rs"]
 mod busy;
+#[path = "victim/deep.rs"]
+mod deep;
 #[path = "victim/risks.rs"]
 mod risks;
 #[path = "victim/tiles.rs"]
@@ -50,6 +52,10 @@ fn main() {
         ["catching"] => rounds(risks::catching()),
         ["blocking"] => rounds(risks::blocking()),
         ["latch"] => rounds(risks::latch()),
+        ["deepens"] => deep::when_told(),
+        ["elsewhere"] => deep::elsewhere(),
+        ["fills"] => deep::fills_when_told(),
+        ["filtered-thread"] => rounds(risks::filtered_thread()),
         ["at-the-low-end"] => rounds(risks::at_the_low_end()),
         ["threads", count] => threads(count.parse().unwrap_or(1)),
         ["first-thread-ends"] => first_thread_ends(),

@@ -37,6 +37,10 @@ pie_blob::pie_blob! {
         fn close(number: c_int) -> c_int;
         /// Sleeps, with its signals blocked as they are.
         fn sleeps(milliseconds: u64) -> c_int;
+        /// Creates a thread and waits for its end.
+        fn creates() -> c_int;
+        /// Writes a byte; the answer or the negated error.
+        fn writes(number: c_int) -> c_int;
         /// Waits where no signal is heard.
         fn hangs(milliseconds: u64) -> c_int;
         /// Computes for a while, without a system call.
@@ -154,6 +158,52 @@ pub extern "C" fn sleeps(milliseconds: u64) -> c_int {
     // SAFETY: reads one timespec; the restart block is the caller's own.
     let slept = unsafe { syscall4(Sysno::clock_nanosleep, 1, 0, (&raw const time).addr(), 0) }; // line: sleeps
     pie_blob_std::sys::number(slept)
+}
+
+/// Creates a thread that ends at once, and waits for its end; 0, or the negated error.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn creates() -> c_int {
+    /// `CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID`.
+    const FLAGS: u64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x20_0000;
+    let alive: u32 = black_box(1);
+    let thread: i64;
+    // SAFETY: the new thread pushes nothing and ends; the kernel then clears `alive`, which lives until that is seen. The
+    // registers that system calls break are named.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov eax, 60",
+            "xor edi, edi",
+            "syscall",
+            "2:",
+            inout("rax") 56_i64 => thread,
+            inout("rdi") FLAGS => _,
+            in("rsi") 0_u64,
+            in("rdx") 0_u64,
+            in("r10") &raw const alive,
+            in("r8") 0_u64,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    // SAFETY: the variable lives; the kernel writes it.
+    while thread > 0 && unsafe { (&raw const alive).read_volatile() } != 0 {
+        // `FUTEX_WAIT` until it is no longer 1; woken early it looks again.
+        // SAFETY: reads one word.
+        let _ = unsafe { syscall4(Sysno::futex, (&raw const alive).addr(), 0, 1, 0) };
+    }
+    c_int::try_from(thread.min(0)).unwrap_or(-1)
+}
+
+/// Writes a byte; the answer or the negated error.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn writes(number: c_int) -> c_int {
+    match pie_blob_std::sys::write(number, b"x") {
+        Ok(len) => c_int::try_from(len).unwrap_or(c_int::MAX),
+        Err(error) => -error.into_raw(),
+    }
 }
 
 /// Waits where no signal is heard: for a thread made like a child of `vfork`, which sleeps and ends.

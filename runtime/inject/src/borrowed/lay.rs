@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::{Borrowed, RED_ZONE};
 use crate::machine::{Gadgets, Machine, Native, Original, Way};
+use crate::sys::maps::Found;
+use crate::sys::pagemap;
 use crate::system_call::SystemCall;
 use crate::target::Target;
 use crate::victim::Victim;
@@ -45,7 +47,7 @@ impl Borrowed {
         let area = Native::state_in_frame(&self.state);
         let place = match (&area, self.gadgets) {
             (Some(area), Gadgets::Pair { .. }) => {
-                self.room(victim, target, spot, Native::frame_space(area.len()) as u64)
+                self.room(victim, target, spot, Native::frame_space(area.len()) as u64)?
             }
             _ => None,
         };
@@ -103,23 +105,49 @@ impl Borrowed {
 
     /// Finds pages at the low end of the main stack that no thread uses; never below a stack pointer's own page, and
     /// never on a stack that a program has made for itself.
-    fn room(&self, victim: &Victim, target: &Target, spot: &Spot, space: u64) -> Option<(u64, u64)> {
+    ///
+    /// While the first thread is elsewhere (in a handler on its alternate stack, in a coroutine), nobody knows how much of the
+    /// main stack it has left in use: then only pages will do that were never touched.
+    fn room(
+        &self,
+        victim: &Victim,
+        target: &Target,
+        spot: &Spot,
+        space: u64,
+    ) -> Result<Option<(u64, u64)>, Error> {
         let second = match spot {
             Spot::Stack { second } => *second,
             Spot::Mapping(spare) => {
-                return (space <= spare.end - spare.start).then_some((spare.start, space));
+                return Ok((space <= spare.end - spare.start).then_some((spare.start, space)));
             }
         };
-        let stack = target.areas.iter().find(|area| area.name == "[stack]" && area.writable)?.range.clone();
+        // It may have grown since all areas were looked at.
+        let Some(known) = target.areas.iter().find(|area| area.name == "[stack]") else { return Ok(None) };
+        let found = target.maps.area(known.range.end - 1)?.filter(|found| found.writable);
+        let Some(Found { range: stack, .. }) = found else { return Ok(None) };
         let below = if stack.end - stack.start > 4 * BELOW { BELOW } else { 0 };
         let slot = if second { SLOT } else { 0 };
-        let address = stack.start.checked_add(below)?.checked_add(slot)?.next_multiple_of(64);
-        let end = address.checked_add(space)?.checked_add(RED_ZONE)?;
-        let mut pointers = vec![self.original.stack()];
-        for tid in victim.threads.iter().copied().filter(|tid| *tid != self.tid) {
-            pointers.push(Native::of(tid).ok()??.stack());
+        let address = (stack.start + below + slot).next_multiple_of(64);
+        let end = address.saturating_add(space).saturating_add(RED_ZONE);
+        if end > stack.end {
+            return Ok(None);
         }
-        let clear = |pointer: &u64| !stack.contains(pointer) || *pointer >= end;
-        (end <= stack.end && pointers.iter().all(clear)).then_some((address, space))
+        let mut elsewhere = false;
+        for tid in victim.threads.iter().copied() {
+            let pointer = if tid == self.tid {
+                self.original.stack()
+            } else {
+                match Native::of(tid).map_err(Error::kernel("read registers", victim.pid))? {
+                    Some(registers) => registers.stack(),
+                    None => return Ok(None),
+                }
+            };
+            if stack.contains(&pointer) && pointer < end {
+                return Ok(None);
+            }
+            elsewhere |= tid == victim.pid && !stack.contains(&pointer);
+        }
+        let clear = !elsewhere || pagemap::is_untouched(self.tid, &(stack.start..end)).unwrap_or(false);
+        Ok(clear.then_some((address, space)))
     }
 }

@@ -159,7 +159,10 @@ impl Session {
         if matches!(self.spot, Spot::Mapping(_)) {
             self.relay(Spot::Stack { second: false })?;
         }
-        self.forget_page();
+        // Where there was no room for them elsewhere, the frames are still in that page.
+        if matches!(self.spot, Spot::Stack { .. }) {
+            self.forget_page();
+        }
         Ok(())
     }
 }

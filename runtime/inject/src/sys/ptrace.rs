@@ -160,6 +160,15 @@ pub(crate) fn signal_information(tid: i32) -> io::Result<libc::siginfo_t> {
     Ok(information)
 }
 
+/// Whether a thread stands at an event that is no mere stop: at the end of a fork, an `execve`, of itself.
+pub(crate) fn at_event(tid: i32) -> bool {
+    // A group-stop of a thread that was attached has no information.
+    signal_information(tid).is_ok_and(|information| {
+        let event = information.si_code >> 8;
+        information.si_signo == libc::SIGTRAP && event > 0 && event != libc::PTRACE_EVENT_STOP
+    })
+}
+
 /// The kernel's `struct ptrace_rseq_configuration`.
 #[repr(C)]
 #[derive(Default)]

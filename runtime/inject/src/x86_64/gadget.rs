@@ -4,8 +4,8 @@
 //! libc has for its signal handlers takes up the state that a signal frame holds. Together they let a
 //! victim finish by itself what its tracer began.
 
+use crate::areas::Area;
 use crate::machine::{Gadget, Gadgets};
-use crate::proc::Area;
 use crate::sys::memory::Memory;
 
 /// `syscall; ret`.
@@ -93,7 +93,7 @@ mod tests {
     fn the_own_process_has_both() {
         let pid = i32::try_from(std::process::id()).unwrap();
         let memory = Memory::open(pid).unwrap();
-        let areas = crate::proc::areas(pid).unwrap();
+        let areas = crate::areas::areas(pid).unwrap();
         let Some(Gadgets::Pair { call, sigreturn }) = search(&memory, &areas) else { panic!("no pair") };
         for gadget in [call, sigreturn] {
             let mut code = vec![0; gadget.code.len()];

@@ -7,8 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::xstate::ExtendedState;
 use super::{code, frame, gadget, rseq, xstate};
+use crate::areas::Area;
 use crate::machine::{Entering, Frames, Gadgets, Machine, Original, Way};
-use crate::proc::Area;
 use crate::sys::memory::Memory;
 use crate::sys::ptrace::{self, RegisterSet};
 use crate::system_call::SystemCall;

@@ -29,6 +29,29 @@ pub(crate) fn filtered() -> impl FnMut() -> Result<(), String> {
     }
 }
 
+/// A second thread with such a filter, which the first has not.
+pub(crate) fn filtered_thread() -> impl FnMut() -> Result<(), String> {
+    static ROUNDS: AtomicU64 = AtomicU64::new(0);
+    std::thread::spawn(|| {
+        let mut round = filtered();
+        while round().is_ok() {
+            ROUNDS.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let mut last = 0;
+    move || {
+        let begin = Instant::now();
+        while ROUNDS.load(Ordering::Relaxed) == last {
+            if begin.elapsed() > Duration::from_secs(30) {
+                return Err("the thread with the filter stands still".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        last = ROUNDS.load(Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 /// Catches every signal that means nothing by default, and is damaged when one comes.
 pub(crate) fn catching() -> impl FnMut() -> Result<(), String> {
     static CAUGHT: AtomicU64 = AtomicU64::new(0);

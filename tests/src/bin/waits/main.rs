@@ -1,7 +1,7 @@
 //! A victim that makes one system call that waits, and says what came of it.
 //!
-//! `waits CALL HANDLER` prints `waiting NUMBER TIMED` and makes the call named so (`waits list` prints the names); HANDLER says
-//! what SIGUSR1 does: `plain` and `restart` (`SA_RESTART`) count it. A byte from its input makes what the call waits
+//! `waits CALL HANDLER` prints `waiting NUMBER TIMED TID` and makes the call named so (`waits list` prints the names); HANDLER
+//! says what SIGUSR1 does: `plain` and `restart` (`SA_RESTART`) count it; `second` makes the call in a second thread. A byte from its input makes what the call waits
 //! for happen. Then it prints `ANSWER ERROR SIGNALS MICROSECONDS`, waits in `splice`, and ends with its input.
 
 mod clocks;
@@ -14,7 +14,7 @@ mod sockets;
 use std::io::Read;
 use std::process::exit;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pie_blob_tests::raw::{at, holding, kernel, leak, must};
@@ -79,6 +79,19 @@ fn main() {
     };
     handle(libc::SIGUSR1, count, handler == "restart");
     handle(libc::SIGUSR2, nothing, false);
+    if handler == "second" {
+        std::thread::spawn(|| make(*prepare));
+        // The first thread takes no signal away from the one that waits.
+        let _ = mask_all();
+        nowhere()
+    }
+    make(*prepare)
+}
+
+/// Makes the call in this thread.
+fn make(prepare: fn() -> Wait) -> ! {
+    let (tid, _) = kernel(libc::SYS_gettid, [0; 6]);
+    WAITER.store(tid, Ordering::Relaxed);
     // Moments are reckoned from here.
     let begin = Instant::now();
     let wait = prepare();
@@ -99,11 +112,15 @@ fn main() {
         exit(0);
     });
     unmask(mask);
-    println!("waiting {} {}", wait.number, wait.timed);
+    println!("waiting {} {} {tid}", wait.number, wait.timed);
     let (answer, error) = kernel(wait.number, wait.arguments);
     let took = begin.elapsed().as_micros();
     println!("{answer} {error} {} {took}", SIGNALS.load(Ordering::Relaxed));
-    // A wait of no row's, so that whoever looks sees that the call has come back.
+    nowhere()
+}
+
+/// A wait of no row's, so that whoever looks sees that the call has come back.
+fn nowhere() -> ! {
     let ([from, _keeps], [_keeps_too, to]) = (pipe(), pipe());
     loop {
         let _ = kernel(libc::SYS_splice, [from, 0, to, 0, 1, 0]);
@@ -139,10 +156,13 @@ fn block_usr2() {
     must(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK.into(), mask, 0, 8, 0, 0]);
 }
 
-/// Sends SIGUSR2 to the first thread.
+/// The thread that waits.
+static WAITER: AtomicI64 = AtomicI64::new(0);
+
+/// Sends SIGUSR2 to the thread that waits.
 fn send_usr2() {
-    let pid = i64::from(std::process::id());
-    must(libc::SYS_tgkill, [pid, pid, libc::SIGUSR2.into(), 0, 0, 0]);
+    let (pid, tid) = (i64::from(std::process::id()), WAITER.load(Ordering::Relaxed));
+    must(libc::SYS_tgkill, [pid, tid, libc::SIGUSR2.into(), 0, 0, 0]);
 }
 
 /// The time-out, from now.
