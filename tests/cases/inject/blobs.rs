@@ -214,15 +214,21 @@ fn a_blob_that_ends_the_process_is_an_error() {
 /// Pending, its SIGPIPE would end the victim once the blob is gone.
 #[test]
 fn a_blob_that_writes_where_nobody_reads() {
-    let mut victim = start(&["nanosleep"]);
+    let mut victim = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = i32::try_from(victim.id()).unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut infected = Victim::seize(victim.pid()).unwrap().infect(&parasite::BLOB).unwrap();
+    let mut infected = Victim::seize(pid).unwrap().infect(&parasite::BLOB).unwrap();
     let number = infected.give_descriptor(parasite::RECEIVE_DESCRIPTOR, &writer, true).unwrap();
     let mut infected = infected.cure().unwrap().infect(&wild::BLOB).unwrap();
     assert_eq!(infected.call(wild::WRITES, (number,)).unwrap(), -libc::EPIPE);
     assert_eq!(infected.call(wild::CLOSE, (number,)).unwrap(), 0);
     infected.cure().unwrap().release().unwrap();
-    victim.line();
-    victim.end();
+    // Were one pending, it would be delivered before the first instruction.
+    let mut infected = Victim::seize(pid).unwrap().infect(&parasite::BLOB).unwrap();
+    assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+    infected.cure().unwrap().release().unwrap();
+    assert_eq!(victim.try_wait().unwrap(), None);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
 }
