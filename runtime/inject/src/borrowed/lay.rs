@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::{Borrowed, RED_ZONE};
 use crate::machine::{Gadgets, Machine, Native, Original, Way};
 use crate::sys::maps::Found;
-use crate::sys::pagemap;
 use crate::system_call::SystemCall;
 use crate::target::Target;
 use crate::victim::Victim;
@@ -25,6 +24,14 @@ pub(crate) enum Spot {
     /// In these spare pages of the blob's own mapping: where the main stack's own thread runs and may use all of it. Reading
     /// is all that `rt_sigreturn` wants, but unmapping them is then left to the tracer.
     Mapping(Range<u64>),
+}
+
+/// A place for frames, and what must be there.
+#[derive(Debug)]
+struct Place {
+    address: u64,
+    space: u64,
+    must_be_zero: bool,
 }
 
 impl Spot {
@@ -57,13 +64,18 @@ impl Borrowed {
             Gadgets::CallOnly(call) => call,
         };
         // What the frames will lie on; with no place for them, the borrowed code, to see that it is still there.
-        let (address, space) = place.unwrap_or((call.address, call.code.len() as u64));
+        let (address, space) = match &place {
+            Some(place) => (place.address, place.space),
+            None => (call.address, call.code.len() as u64),
+        };
         self.covered = vec![0; usize::try_from(space).unwrap_or(0)];
         target.memory.read(address, &mut self.covered).map_err(|source| match source.kind() {
             ErrorKind::UnexpectedEof => Error::Changed { pid },
             _ => Error::kernel("read its memory", pid)(source),
         })?;
-        let (Some((address, _)), Some(area)) = (place, area) else {
+        let in_use = |place: &Place| place.must_be_zero && self.covered.iter().any(|byte| *byte != 0);
+        let place = place.filter(|place| !in_use(place));
+        let (Some(Place { address, .. }), Some(area)) = (place, area) else {
             if matches!(self.gadgets, Gadgets::Pair { .. }) {
                 victim.add_risk(CrashRisk::NoRoomForFrames);
             }
@@ -107,18 +119,19 @@ impl Borrowed {
     /// never on a stack that a program has made for itself.
     ///
     /// While the first thread is elsewhere (in a handler on its alternate stack, in a coroutine), nobody knows how much of the
-    /// main stack it has left in use: then only pages will do that were never touched.
+    /// main stack it has left in use: then there must be nothing but zeros, as where a stack was never used.
     fn room(
         &self,
         victim: &Victim,
         target: &Target,
         spot: &Spot,
         space: u64,
-    ) -> Result<Option<(u64, u64)>, Error> {
+    ) -> Result<Option<Place>, Error> {
         let second = match spot {
             Spot::Stack { second } => *second,
             Spot::Mapping(spare) => {
-                return Ok((space <= spare.end - spare.start).then_some((spare.start, space)));
+                let place = Place { address: spare.start, space, must_be_zero: false };
+                return Ok((space <= spare.end - spare.start).then_some(place));
             }
         };
         // It may have grown since all areas were looked at.
@@ -147,7 +160,6 @@ impl Borrowed {
             }
             elsewhere |= tid == victim.pid && !stack.contains(&pointer);
         }
-        let clear = !elsewhere || pagemap::is_untouched(self.tid, &(stack.start..end)).unwrap_or(false);
-        Ok(clear.then_some((address, space)))
+        Ok(Some(Place { address, space, must_be_zero: elsewhere }))
     }
 }

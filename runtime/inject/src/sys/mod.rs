@@ -6,7 +6,6 @@
 pub(crate) mod cpu;
 pub(crate) mod maps;
 pub(crate) mod memory;
-pub(crate) mod pagemap;
 pub(crate) mod ptrace;
 pub(crate) mod wait;
 

@@ -1,0 +1,100 @@
+//! Letting threads go on as if nothing had been.
+
+use super::stop::Halt;
+use super::{Held, Victim};
+use crate::machine::{Machine, Native};
+use crate::sys::ptrace;
+use crate::sys::wait::{self, Change};
+use crate::{Error, restart, sys};
+
+impl Victim {
+    /// Lets every thread go on but one.
+    pub(crate) fn let_others_run(&mut self, tid: i32) -> Result<(), Error> {
+        let others: Vec<i32> = self.threads.iter().copied().filter(|thread| *thread != tid).collect();
+        self.threads.retain(|thread| *thread == tid);
+        let mut result = Ok(());
+        for thread in others {
+            // One that cannot be let go has ended.
+            if let Err(error) = self.detach(thread) {
+                result = result.and(Err(Error::kernel("let a thread run", self.pid)(error)));
+            }
+        }
+        result
+    }
+
+    /// Takes the ends of threads that were killed, but for `tid`'s: a process's first thread is not said to have ended before
+    /// all others are taken, each by its tracer.
+    pub(crate) fn take_ended(&mut self, tid: i32) {
+        self.threads.retain(|thread| {
+            let ended = *thread != tid && matches!(wait::poll(*thread), Ok(Some(Change::Gone(_))));
+            if ended {
+                wait::take_end(*thread);
+            }
+            !ended
+        });
+    }
+
+    /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed
+    /// meanwhile is taken, because nobody else learns of its end before its tracer has.
+    pub(super) fn detach(&self, tid: i32) -> std::io::Result<()> {
+        self.take_up(tid);
+        match ptrace::detach(tid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                // Where this fails it has ended.
+                let _ = ptrace::interrupt(tid);
+                match self.wait_for_stop(tid, &mut Vec::new()) {
+                    Ok(Halt::Stopped | Halt::JobStopped) => {
+                        self.take_up(tid);
+                        ptrace::detach(tid)
+                    }
+                    _ => Err(error),
+                }
+            }
+            left => left,
+        }
+    }
+
+    /// Has a thread take its system call up again that a mere stop has ended. Whoever ran the blob does already.
+    pub(super) fn take_up(&self, tid: i32) {
+        // What job control has ended would have ended without a tracer as well.
+        if self.job_stopped {
+            return;
+        }
+        if let Ok(Some(stopped)) = Native::of(tid) {
+            let cured = restart::cured(&stopped);
+            if cured.answer() != stopped.answer() {
+                // It may have been killed.
+                let _ = cured.set(tid);
+            }
+        }
+    }
+
+    /// Sends the signals again that came meanwhile: they are pending again before the threads run.
+    pub(super) fn send_deferred(&mut self) {
+        let deferred = std::mem::take(&mut self.deferred);
+        // A stop takes a pending SIGCONT back, as SIGCONT does with a pending stop: one that is pending now came later.
+        let continued = deferred.contains(&libc::SIGSTOP)
+            && self.read_status().is_ok()
+            && self.status.pending >> (libc::SIGCONT - 1) & 1 == 1;
+        for signal in deferred.into_iter().filter(|signal| !(continued && *signal == libc::SIGSTOP)) {
+            // Where this fails it has died.
+            let _ = sys::kill(self.pid, signal);
+        }
+    }
+
+    pub(super) fn let_go(&mut self) -> Result<(), Error> {
+        self.send_deferred();
+        let mut result = Ok(());
+        // The first thread last: it has not ended before the others are taken.
+        for tid in std::mem::take(&mut self.threads).into_iter().rev() {
+            let left = match self.held {
+                Held::Seized => self.detach(tid),
+                Held::Adopted { options } => ptrace::set_options(tid, options),
+            };
+            if let Err(error) = left {
+                result = result.and(Err(Error::kernel("let it go", self.pid)(error)));
+            }
+        }
+        result
+    }
+}
