@@ -115,6 +115,7 @@ impl Borrowed {
             lost: None,
         };
         borrowed.lay_frames(victim, target, spot, undo)?;
+        victim.borrowed.push((tid, borrowed.original.stack()));
         Ok(borrowed)
     }
 

@@ -39,6 +39,8 @@ pub struct Victim {
     pub(crate) risks: Vec<CrashRisk>,
     /// Signals that cannot be blocked and came while remote code ran: sent again at the end.
     pub(crate) deferred: Vec<i32>,
+    /// The threads that are borrowed, and where the stack of each is its own.
+    pub(crate) borrowed: Vec<(i32, u64)>,
     /// How often its first thread had given its processor up when it had stopped.
     pub(crate) switches: Option<u64>,
     /// Whether job control had stopped it before.
@@ -91,6 +93,7 @@ impl Victim {
             status: Status::default(),
             risks: Vec::new(),
             deferred: Vec::new(),
+            borrowed: Vec::new(),
             switches: None,
             job_stopped: false,
             stopped_since: Instant::now(),

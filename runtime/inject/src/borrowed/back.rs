@@ -30,6 +30,7 @@ impl Borrowed {
                 self.stop_anew(victim)?;
             }
         }
+        victim.borrowed.retain(|(tid, _)| *tid != self.tid);
         self.uncover(pid, target)
     }
 

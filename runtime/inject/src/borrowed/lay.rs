@@ -147,13 +147,15 @@ impl Borrowed {
         }
         let mut elsewhere = false;
         for tid in victim.threads.iter().copied() {
-            let pointer = if tid == self.tid {
-                self.original.stack()
-            } else {
-                match Native::of(tid).map_err(Error::kernel("read registers", victim.pid))? {
+            let borrowed = victim.borrowed.iter().find(|(borrowed, _)| *borrowed == tid);
+            let pointer = match borrowed {
+                _ if tid == self.tid => self.original.stack(),
+                // It stands somewhere else now: before its own frames, or in the blob.
+                Some((_, pointer)) => *pointer,
+                None => match Native::of(tid).map_err(Error::kernel("read registers", victim.pid))? {
                     Some(registers) => registers.stack(),
                     None => return Ok(None),
-                }
+                },
             };
             if stack.contains(&pointer) && pointer < end {
                 return Ok(None);

@@ -86,12 +86,12 @@ impl Session {
             if !self.victim.threads.contains(&tid) {
                 return Err(Error::NoSuchThread { pid, tid });
             }
-            let undo = self.unmapping(&spot);
+            let undo = self.unmapping(&spot).min(self.unmapping(&self.spot));
+            let undo = SystemCall::munmap(self.prepared.base, undo);
             let mut next = Borrowed::take(&mut self.victim, &self.target, tid, &spot, &undo)?;
-            // Left alone now, both undo everything: the last one must not stand in the blob's code, which the next would
-            // unmap under it.
-            let undo_by_last = self.unmapping(&self.spot);
-            let out = self.borrowed.stand_by(&self.victim, &undo_by_last);
+            // Left alone now, both undo everything but what frames lie in: the last one must not stand in the blob's code, which
+            // the next would unmap under it.
+            let out = self.borrowed.stand_by(&self.victim, &undo);
             self.at_end = false;
             if let Err(error) = out.and_then(|()| next.stand_by(&self.victim, &undo)) {
                 return next.give_back(&mut self.victim, &self.target).and(Err(error));
@@ -109,7 +109,7 @@ impl Session {
 
     /// Lays the frames of the thread that runs the blob at another spot.
     fn relay(&mut self, spot: Spot) -> Result<(), Error> {
-        let undo = self.unmapping(&spot);
+        let undo = SystemCall::munmap(self.prepared.base, self.unmapping(&spot));
         if self.borrowed.relay(&mut self.victim, &self.target, &spot, &undo)? {
             self.spot = spot;
             self.at_end = false;
@@ -117,20 +117,17 @@ impl Session {
         Ok(())
     }
 
-    /// How many bytes the blob unmaps when nobody else does: not the page that the way back lies in.
+    /// How many bytes the blob unmaps when nobody else does.
     pub(super) fn unmapped_by_blob(&self) -> u64 {
-        match &self.spot {
+        self.unmapping(&self.spot)
+    }
+
+    /// How many bytes may be unmapped while frames lie at a spot: not the page that they lie in.
+    fn unmapping(&self, spot: &Spot) -> u64 {
+        match spot {
             Spot::Mapping(spare) => spare.start - self.prepared.base,
             Spot::Stack { .. } => self.prepared.span,
         }
-    }
-
-    fn unmapping(&self, spot: &Spot) -> SystemCall {
-        let span = match spot {
-            Spot::Mapping(spare) => spare.start - self.prepared.base,
-            Spot::Stack { .. } => self.prepared.span,
-        };
-        SystemCall::munmap(self.prepared.base, span)
     }
 
     fn may_run_others(&mut self, tid: i32) -> Result<(), Error> {
