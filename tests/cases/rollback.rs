@@ -66,14 +66,19 @@ fn calls() -> Vec<(String, usize)> {
     calls
 }
 
-#[test]
-fn each_call_of_the_hosts_fails_in_turn() {
+/// How a call fails, and when the victim is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    /// Once, and the host lives when the victim is looked at.
+    Once,
+    /// From then on: the host can give nothing back, and ends.
+    FromThenOn,
+}
+
+/// Lets each of the host's calls fail with each of these errors, each time beside a fresh victim.
+fn fail_in_turn(fails: Fails, errors: &[&str]) {
     let calls = calls();
     assert!(calls.len() > 60, "{calls:?}");
-    let errors: &[&str] = match std::env::var("PIE_BLOB_CRASH").as_deref() {
-        Ok("all") => &["EIO", "EPERM", "ENOMEM", "ESRCH", "EINTR", "EBADF"],
-        _ => &["EIO"],
-    };
     let tries = calls.iter().flat_map(|call| errors.iter().map(move |error| (call, *error)));
     let left = Mutex::new(tries);
     let said = Mutex::new(BTreeMap::<String, usize>::new());
@@ -82,14 +87,21 @@ fn each_call_of_the_hosts_fails_in_turn() {
             scope.spawn(|| {
                 while let Some(((call, nth), error)) = { left.lock().unwrap().next() } {
                     let mode = if nth % 2 == 0 { "registers" } else { "read" };
-                    let victim = start(mode);
-                    let pid = victim.pid();
+                    let mut victim = Some(start(mode));
+                    let pid = victim.as_ref().map_or(0, Running::pid);
                     let before = settled(pid);
-                    let inject = format!("inject={call}:error={error}:when={nth}");
+                    let more = if fails == Fails::FromThenOn { "+" } else { "" };
+                    let inject = format!("inject={call}:error={error}:when={nth}{more}");
                     let moment = format!("{mode}, {inject}");
+                    let mut look = || check(victim.take().unwrap(), &before, &moment);
                     let end = host(&["-qq", "-e", &format!("trace={call}"), "-e", &inject], pid, || {
-                        check(victim, &before, &moment);
+                        if fails == Fails::Once {
+                            look();
+                        }
                     });
+                    if fails == Fails::FromThenOn {
+                        look();
+                    }
                     // A host that could not go on at all, having no memory, says nothing.
                     let kind = end.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
                     *said.lock().unwrap().entry(kind).or_default() += 1;
@@ -98,6 +110,18 @@ fn each_call_of_the_hosts_fails_in_turn() {
         }
     });
     println!("{} calls: {:?}", calls.len(), said.into_inner().unwrap());
+}
+
+#[test]
+fn each_call_of_the_hosts_fails_in_turn() {
+    let all = std::env::var("PIE_BLOB_CRASH").is_ok_and(|all| all == "all");
+    let errors = ["EIO", "EPERM", "ENOMEM", "ESRCH", "EINTR", "EBADF"];
+    fail_in_turn(Fails::Once, if all { &errors } else { &errors[..1] });
+}
+
+#[test]
+fn each_call_of_the_hosts_fails_from_some_time_on() {
+    fail_in_turn(Fails::FromThenOn, &["EIO"]);
 }
 
 /// A victim in which mapping fails: refused with the call's name, and nothing is changed.

@@ -25,7 +25,7 @@ pub enum CrashRisk {
     Stopped,
     /// The mapping must have a name, which takes a descriptor for a moment: it would stay open.
     Descriptor,
-    /// Other threads run while one that is not the first runs the blob: the page with its way back would stay mapped.
+    /// Other threads run while one that is not the first runs the blob: the pages with its way back would stay mapped.
     PageStays,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for CrashRisk {
                 "it catches or blocks SIGURG, SIGWINCH and SIGCHLD: it would see one, or miss one"
             }
             Self::Descriptor => "a mapping that must have a name takes a descriptor, which would stay open",
-            Self::PageStays => "its other threads run meanwhile: one page would stay mapped",
+            Self::PageStays => "its other threads run meanwhile: a few pages would stay mapped",
             Self::Stopped => "it is stopped by job control: it is whole again only when continued",
         })
     }

@@ -92,8 +92,10 @@ impl Infected {
     /// # Errors
     ///
     /// [`Error::OtherBlob`], [`Error::ArgumentsTooLarge`]; [`Error::Fault`], [`Error::Panicked`] and
-    /// [`Error::Deadline`] when the export did not come back, after which only [`cure`](Self::cure) is left;
-    /// [`Error::Died`] when the victim was killed.
+    /// [`Error::Deadline`] when the export did not come back, after which only [`cure`](Self::cure) is left
+    /// ([`Error::Broken`] for every further call); [`Error::Died`] when the victim was killed; [`Error::DidNotStop`] when it
+    /// runs and cannot be stopped; [`Error::Kernel`]. Where another thread ran the blob before, also what
+    /// [`call_in`](Self::call_in) says of moving.
     pub fn call<'a, F, A>(&mut self, export: Offset<F>, arguments: A) -> Result<F::Output, Error>
     where
         F: Call<'a, A>,
@@ -108,7 +110,7 @@ impl Infected {
     ///
     /// # Errors
     ///
-    /// [`Error::OtherBlob`], [`Error::Died`].
+    /// [`Error::OtherBlob`]; [`Error::Kernel`] when the victim has died.
     pub fn read<T: FromBytes + IntoBytes>(&mut self, export: Offset<T>) -> Result<T, Error> {
         let session = self.session()?;
         let address = session.address(export)?;
@@ -123,7 +125,7 @@ impl Infected {
     ///
     /// # Errors
     ///
-    /// [`Error::OtherBlob`], [`Error::Died`].
+    /// [`Error::OtherBlob`]; [`Error::Kernel`] when the victim has died.
     pub fn write<T: IntoBytes + Immutable>(&mut self, export: Offset<T>, value: &T) -> Result<(), Error> {
         let session = self.session()?;
         let address = session.address(export)?;

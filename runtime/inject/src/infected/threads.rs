@@ -22,7 +22,8 @@ pub enum Others {
     /// They run on as if there were no tracer, and are stopped again when the export has come back.
     ///
     /// The first thread then uses its stack as it likes. In any other, the way back lies in the blob's own mapping:
-    /// if this process dies meanwhile, the victim goes on, but that page stays mapped ([`CrashRisk::PageStays`]).
+    /// if this process dies meanwhile, the victim goes on, but those pages (16 KiB) stay mapped
+    /// ([`CrashRisk::PageStays`]).
     Running,
 }
 
