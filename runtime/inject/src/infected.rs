@@ -382,6 +382,14 @@ impl Session {
 
     fn cure(&mut self) -> Result<(), Error> {
         let unmapped = self.unmap();
+        if matches!(unmapped, Err(Error::Kernel { .. })) && self.borrowed.unmaps_itself() {
+            // This host can no longer do it: it leaves the thread as one that dies would, before the call that it could not
+            // follow, and through its frames the thread takes all back by itself.
+            let rest = SystemCall::munmap(self.prepared.base, self.unmapped_by_blob());
+            if self.borrowed.stand_by(&self.victim, &rest).is_ok() {
+                return unmapped;
+            }
+        }
         // Whatever became of the mapping, the thread gets its state back.
         self.borrowed.give_back(&mut self.victim, &self.target)?;
         unmapped
