@@ -269,7 +269,7 @@ impl Borrowed {
                 return Ok(Stopped::Fault { signal, address, registers });
             }
             // Not the end: somebody else's, or one that was pending before.
-            victim.deferred.push(signal);
+            victim.defer(self.tid, signal);
             self.resume(victim, Resume::Continue)?;
         }
     }
@@ -303,7 +303,7 @@ impl Borrowed {
     /// nothing to the victim.
     fn put_off(&self, victim: &mut Victim, signal: i32) {
         if signal != self.end || self.end_means_something {
-            victim.deferred.push(signal);
+            victim.defer(self.tid, signal);
         }
     }
 

@@ -38,7 +38,7 @@ pub struct Victim {
     pub(crate) status: Status,
     pub(crate) risks: Vec<CrashRisk>,
     /// Signals that cannot be blocked and came while remote code ran: sent again at the end.
-    pub(crate) deferred: Vec<i32>,
+    deferred: Vec<leave::Deferred>,
     /// The threads that are borrowed, and where the stack of each is its own.
     pub(crate) borrowed: Vec<(i32, u64)>,
     /// How often its first thread had given its processor up when it had stopped.

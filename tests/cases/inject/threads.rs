@@ -272,3 +272,28 @@ fn a_process_is_found_by_any_of_its_threads() {
     cycle(target);
     victim.end();
 }
+
+/// No signal of the faults can be blocked: one that somebody sends meanwhile is sent again to whom it was meant for.
+#[test]
+fn a_signal_for_one_thread_goes_to_that_thread() {
+    let mut victim = start(&["notes"]);
+    let pid = victim.pid();
+    let held = Victim::seize(pid).unwrap();
+    let tid = held.threads().iter().copied().find(|tid| *tid != pid).unwrap();
+    let mut infected = held.infect(&wild::BLOB).unwrap();
+    let sender = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        // SAFETY: takes three numbers.
+        unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, libc::SIGSEGV) }
+    });
+    // Ended by the signal, or not yet begun when it came.
+    let slept = infected.call_in(tid, Others::Stopped, wild::SLEEPS, (60,)).unwrap();
+    assert!([0, -libc::EINTR].contains(&slept), "{slept}");
+    assert_eq!(sender.join().unwrap(), 0);
+    infected.cure().unwrap().release().unwrap();
+    victim.listen_anew();
+    for _ in 0..3 {
+        assert!(victim.line().parse::<u64>().is_ok());
+    }
+    victim.end();
+}

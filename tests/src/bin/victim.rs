@@ -55,6 +55,7 @@ fn main() {
         ["deepens"] => deep::when_told(),
         ["elsewhere"] => deep::elsewhere(),
         ["fills"] => deep::fills_when_told(),
+        ["notes"] => rounds(risks::notes()),
         ["filtered-thread"] => rounds(risks::filtered_thread()),
         ["at-the-low-end"] => rounds(risks::at_the_low_end()),
         ["threads", count] => threads(count.parse().unwrap_or(1)),

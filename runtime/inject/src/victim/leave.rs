@@ -7,6 +7,14 @@ use crate::sys::ptrace;
 use crate::sys::wait::{self, Change};
 use crate::{Error, restart, sys};
 
+/// A signal that came while a thread was not its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deferred {
+    signal: i32,
+    /// The thread, where it was sent to that one and not to the process.
+    thread: Option<i32>,
+}
+
 impl Victim {
     /// Lets every thread go on but one.
     pub(crate) fn let_others_run(&mut self, tid: i32) -> Result<(), Error> {
@@ -69,16 +77,29 @@ impl Victim {
         }
     }
 
+    /// Notes a signal that a thread has come to stand before which is not its own for now.
+    pub(crate) fn defer(&mut self, tid: i32, signal: i32) {
+        let information = ptrace::signal_information(tid);
+        let was_meant = information.is_ok_and(|information| information.si_code == libc::SI_TKILL);
+        self.deferred.push(Deferred { signal, thread: was_meant.then_some(tid) });
+    }
+
     /// Sends the signals again that came meanwhile: they are pending again before the threads run.
-    pub(super) fn send_deferred(&mut self) {
+    fn send_deferred(&mut self) {
         let deferred = std::mem::take(&mut self.deferred);
         // A stop takes a pending SIGCONT back, as SIGCONT does with a pending stop: one that is pending now came later.
-        let continued = deferred.contains(&libc::SIGSTOP)
+        let continued = deferred.iter().any(|deferred| deferred.signal == libc::SIGSTOP)
             && self.read_status().is_ok()
             && self.status.pending >> (libc::SIGCONT - 1) & 1 == 1;
-        for signal in deferred.into_iter().filter(|signal| !(continued && *signal == libc::SIGSTOP)) {
+        for Deferred { signal, thread } in deferred {
+            if continued && signal == libc::SIGSTOP {
+                continue;
+            }
             // Where this fails it has died.
-            let _ = sys::kill(self.pid, signal);
+            let _ = match thread {
+                Some(tid) => sys::tgkill(self.pid, tid, signal),
+                None => sys::kill(self.pid, signal),
+            };
         }
     }
 

@@ -52,6 +52,31 @@ pub(crate) fn filtered_thread() -> impl FnMut() -> Result<(), String> {
     }
 }
 
+/// A second thread, and a handler that notes which of the two it runs in. Damaged when that was the first.
+pub(crate) fn notes() -> impl FnMut() -> Result<(), String> {
+    static NOTED: AtomicI64 = AtomicI64::new(0);
+    extern "C" fn note(_: libc::c_int) {
+        NOTED.store(kernel(libc::SYS_gettid, [0; 6]).0, Ordering::Relaxed);
+    }
+    let handler: extern "C" fn(libc::c_int) = note;
+    // SAFETY: the handler does nothing but store in an atomic.
+    unsafe { libc::signal(libc::SIGSEGV, handler as libc::sighandler_t) };
+    std::thread::spawn(|| {
+        loop {
+            std::thread::sleep(WAIT);
+        }
+    });
+    let own = kernel(libc::SYS_gettid, [0; 6]).0;
+    move || {
+        std::thread::sleep(WAIT);
+        if NOTED.load(Ordering::Relaxed) == own {
+            Err("a signal for the other thread".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// Catches every signal that means nothing by default, and is damaged when one comes.
 pub(crate) fn catching() -> impl FnMut() -> Result<(), String> {
     static CAUGHT: AtomicU64 = AtomicU64::new(0);
