@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -44,12 +44,9 @@ impl Draft {
         let draft = place.with_file_name(draft);
         // What a freeze left behind that was killed, under an id that has come round.
         let _ = fs::remove_dir_all(&draft);
-        fs::DirBuilder::new().create(&draft).map_err(failed)?;
-        let made = Self { place: place.to_owned(), draft, finished: false };
-        // What it shows of a process is its owner's affair only.
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        fs::set_permissions(&made.draft, permissions).map_err(failed)?;
-        Ok(made)
+        // What it shows of a process is its owner's affair only, from the first moment on.
+        fs::DirBuilder::new().mode(0o700).create(&draft).map_err(failed)?;
+        Ok(Self { place: place.to_owned(), draft, finished: false })
     }
 
     /// The path of a file in it.
