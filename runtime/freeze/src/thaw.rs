@@ -99,6 +99,8 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     let (mut from_child, to_parent) = pipe()?;
     let (from_parent, mut to_child) = pipe()?;
     let pid = state.process.pid;
+    // Asked here: a copy whose parent has died already would be told another one's.
+    let parent = std::process::id();
     // No signal may come to the copy before it is the program.
     let mask = sys::block_signals().map_err(Error::io("block signals"))?;
     // SAFETY: this process has one thread, as counted above.
@@ -106,14 +108,16 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     if let Ok(None) = child {
         drop((from_child, to_child));
         let report = to_parent.into_raw_fd();
-        let error = become_it(folder, &state, &layout, from_parent, report, progress);
+        let error = become_it(folder, &state, &layout, (parent, from_parent), report, progress);
         // SAFETY: the descriptor is open: `become_it` closes all but this one.
         let mut report = unsafe { File::from_raw_fd(told::last(report)) };
         let _ = report.write_all(&Told::of(&error).bytes());
         // SAFETY: ends this process; nothing of the parent's that it copied may be torn down.
         unsafe { libc::_exit(70) };
     }
-    drop((to_parent, from_parent));
+    drop(to_parent);
+    // The parent keeps its copy of the other end: what it says to a copy that has died is lost, and no SIGPIPE.
+    let _open = from_parent;
     let outcome = match child {
         Ok(_) => lead(&state, &mut to_child, &mut from_child),
         Err(source) => Err(Error::Restore { what: format!("create a process with the id {pid}"), source }),
@@ -158,12 +162,11 @@ fn become_it(
     folder: &Path,
     state: &State,
     layout: &Layout,
-    mut from_parent: File,
+    (parent, mut from_parent): (u32, File),
     report: i32,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Error {
     let staged = (|| {
-        let parent = std::os::unix::process::parent_id();
         plan::die_with_parent(parent)?;
         let mut words = [0_u8; 24];
         from_parent.read_exact(&mut words).map_err(Error::io("hear from the parent"))?;
