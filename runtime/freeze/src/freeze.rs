@@ -54,6 +54,8 @@ impl<'a> Options<'a> {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub struct Frozen {
+    /// The process's id.
+    pub pid: i32,
     /// Bytes of memory that were stored.
     pub bytes: u64,
     /// Threads.
@@ -62,7 +64,8 @@ pub struct Frozen {
     pub stopped: Duration,
 }
 
-/// Freezes the process `pid` to a folder, which must not be there yet or be empty.
+/// Freezes the process `pid` (or the one that the thread `pid` belongs to) to a folder, which must not be there yet or be
+/// empty.
 ///
 /// It is ended when the image is safe on the disk, or goes on if that was asked for. Whatever fails before, it goes on as
 /// if nothing had been; so it does if this process is killed, before the image is complete.
@@ -75,6 +78,7 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let mut silent = |_, _| ();
     let progress = options.progress.unwrap_or(&mut silent);
     let mut fingerprints = Fingerprints::default();
+    let pid = proc::process_of(pid);
     let (target, machine) = look(pid, &mut fingerprints)?;
     let Some(way_back) = target.way_back() else {
         let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through: \
@@ -104,7 +108,7 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
         Ok((victim, state))
     })?;
     state.pages = stored;
-    let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
+    let frozen = |stopped| Frozen { pid, bytes: total, threads: state.threads.len(), stopped };
     if options.leave_running {
         victim.release()?;
         let stopped = begin.elapsed();

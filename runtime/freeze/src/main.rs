@@ -74,7 +74,8 @@ fn run(task: Task) -> Result<ExitCode, Error> {
             let frozen = frozen?;
             let stopped = frozen.stopped.as_secs_f64() * 1e3;
             say(&format!(
-                "{pid}: {} thread{}, {} bytes, stopped for {stopped:.1} ms, in {}",
+                "{}: {} thread{}, {} bytes, stopped for {stopped:.1} ms, in {}",
+                frozen.pid,
                 frozen.threads,
                 if frozen.threads == 1 { "" } else { "s" },
                 frozen.bytes,
