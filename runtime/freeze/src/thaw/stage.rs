@@ -81,15 +81,33 @@ pub(super) fn memory(
     for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
         let Some(staged) = *staged else { continue };
         if area.flags.iter().any(|flag| flag == "lo") {
-            let only_what_is_used = libc::c_uint::from(area.flags.iter().any(|flag| flag == "lf"));
+            let only_what_is_used = area.flags.iter().any(|flag| flag == "lf");
             let (_, len) = extent(area, layout.longer);
-            let address = std::ptr::without_provenance::<libc::c_void>(word(staged));
-            // SAFETY: only keeps pages in memory.
-            let answer = unsafe { libc::mlock2(address, word(len), only_what_is_used) };
-            sys::check(libc::c_long::from(answer)).map_err(Error::io("lock memory"))?;
+            lock(staged, len, only_what_is_used).map_err(Error::io("lock memory"))?;
         }
     }
     Ok(files)
+}
+
+/// Keeps an area's pages in memory: those that are used, or all.
+///
+/// The kernel answers ENOMEM both where the limit is too low and where it cannot make a page, as where nothing may be
+/// accessed (`mlockall(2)` locks such areas too, without a word). So an area is first locked without any page being made:
+/// what the second call cannot make, the frozen process did not have either.
+fn lock(address: u64, len: u64, only_what_is_used: bool) -> std::io::Result<()> {
+    let lock = |flags| {
+        let address = std::ptr::without_provenance::<libc::c_void>(word(address));
+        // SAFETY: only keeps pages in memory.
+        sys::check(libc::c_long::from(unsafe { libc::mlock2(address, word(len), flags) })).map(drop)
+    };
+    lock(libc::MLOCK_ONFAULT)?;
+    if only_what_is_used {
+        return Ok(());
+    }
+    match lock(0) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => Ok(()),
+        other => other,
+    }
 }
 
 /// Opens a mapped file once, to be written if any of its mappings may be.
