@@ -12,6 +12,8 @@ mod support;
 
 #[path = "freeze/damaged.rs"]
 mod damaged;
+#[path = "freeze/kept.rs"]
+mod kept;
 #[path = "freeze/killed.rs"]
 mod killed;
 #[path = "freeze/places.rs"]

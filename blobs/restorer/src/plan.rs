@@ -264,6 +264,10 @@ pub struct Plan {
     pub parent_death_signal: u32,
     /// `PR_SET_CHILD_SUBREAPER`.
     pub child_subreaper: u32,
+    /// Registrations of `membarrier(2)`: a bit for each command that registers, the command itself.
+    pub barriers: u32,
+    /// `mlockall(2)` for memory to come: `MCL_FUTURE` and perhaps `MCL_ONFAULT`, or 0.
+    pub lock_future: u32,
     /// All threads, the first one first: a list of [`Thread`].
     pub threads: List,
     /// A `syscall; ret` of the program's.
@@ -334,11 +338,15 @@ pub enum Step {
     Credentials,
     /// A flag of `prctl(2)`; the subject is the option.
     Prctl,
+    /// A registration of `membarrier(2)`; the subject is the command.
+    Barrier,
+    /// Locking of memory to come; the subject is `MCL_*`.
+    LockFuture,
 }
 
 impl Step {
     /// Every step, at its own number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Done,
         Self::HostRseq,
         Self::Vdso,
@@ -359,6 +367,8 @@ impl Step {
         Self::Limit,
         Self::Credentials,
         Self::Prctl,
+        Self::Barrier,
+        Self::LockFuture,
     ];
 
     /// The step of this number.
@@ -378,7 +388,7 @@ mod tests {
             assert_eq!(step as u32, number);
             assert_eq!(Step::of(number), Some(step));
         }
-        assert_eq!(Step::of(20), None);
+        assert_eq!(Step::of(22), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::sys;
 pub(crate) struct Answers {
     misc: parasite::Misc,
     flags: parasite::Flags,
+    requests: parasite::Requests,
     credentials: Credentials,
     actions: Vec<Action>,
     /// What each thread says of itself.
@@ -44,6 +45,9 @@ pub(crate) fn ask(infected: &mut Infected, pid: i32, threads: &[i32]) -> Result<
     let mut flags = parasite::Flags::default();
     let answer = infected.call(blob::DUMP_FLAGS, (&mut flags,))?;
     answered(pid, "flags", answer)?;
+    let mut requests = parasite::Requests::default();
+    let answer = infected.call(blob::DUMP_REQUESTS, (&mut requests,))?;
+    answered(pid, "what it has asked the kernel for", answer)?;
     let credentials = credentials(infected, pid)?;
     let actions = actions(infected, pid)?;
     let mut inside = vec![(pid, misc)];
@@ -55,7 +59,17 @@ pub(crate) fn ask(infected: &mut Infected, pid: i32, threads: &[i32]) -> Result<
     }
     let (interval_timers, posix_timers, pending) = timers(infected, pid)?;
     let threads = inside;
-    Ok(Answers { misc, flags, credentials, actions, threads, pending, interval_timers, posix_timers })
+    Ok(Answers {
+        misc,
+        flags,
+        requests,
+        credentials,
+        actions,
+        threads,
+        pending,
+        interval_timers,
+        posix_timers,
+    })
 }
 
 fn credentials(infected: &mut Infected, pid: i32) -> Result<Credentials, Error> {
@@ -246,6 +260,8 @@ impl Answers {
             no_new_privs: self.misc.no_new_privs == 1,
             parent_death_signal: self.misc.parent_death_signal.unsigned_abs(),
             child_subreaper: self.flags.child_subreaper == 1,
+            barriers: self.requests.barriers,
+            lock_future: self.requests.lock,
             oom_score_adj: oom.trim().parse().map_err(|_| proc::malformed(pid, "oom_score_adj"))?,
             credentials: self.credentials.clone(),
             limits,
@@ -271,6 +287,9 @@ impl Answers {
         refuse(flags.io_flusher != 0, "is an IO flusher (PR_SET_IO_FLUSHER)");
         refuse(flags.time_stamp_counter != 1, "may not read the time-stamp counter (PR_SET_TSC)");
         refuse(flags.machine_check != 2, "has asked for other machine checks (PR_MCE_KILL)");
+        // What is not given to everyone (AMX): its registers are in no image.
+        const GIVEN: u64 = 1 << 18;
+        refuse(self.requests.features & GIVEN != 0, "may use AMX (ARCH_REQ_XCOMP_PERM)");
         for timer in &self.posix_timers {
             // Which thread's own time it is does not show.
             if clock(timer.clock).is_none_or(|(_, of_a_thread)| of_a_thread && threads.len() > 1) {

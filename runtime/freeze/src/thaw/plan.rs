@@ -211,6 +211,8 @@ fn build(state: &State, layout: &Layout, host_rseq: [u64; 3], kept: Kept) -> (Pl
         no_new_privs: u32::from(process.no_new_privs),
         parent_death_signal: process.parent_death_signal,
         child_subreaper: u32::from(process.child_subreaper),
+        barriers: process.barriers,
+        lock_future: process.lock_future,
         threads: block.put(&threads),
         system_call: state.memory.way_back[0].0,
         report: kept.report,

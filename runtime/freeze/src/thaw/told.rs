@@ -59,7 +59,8 @@ impl Told {
         if let Some(words) = bytes.strip_prefix(&WORDS) {
             return serde_json::from_slice(words).ok();
         }
-        let report = Report::read_from_bytes(bytes).ok()?;
+        // Two threads that fail at once both tell: the first one is heard.
+        let (report, _) = Report::read_from_prefix(bytes).ok()?;
         let step = Step::of(report.step)?;
         let subject = report.subject;
         let what = match step {
@@ -83,6 +84,8 @@ impl Told {
             Step::Limit => format!("set resource limit {subject}"),
             Step::Credentials => format!("take on the credentials of thread {subject}"),
             Step::Prctl => format!("set prctl option {subject}"),
+            Step::Barrier => format!("register for memory barriers ({subject})"),
+            Step::LockFuture => format!("lock memory to come ({subject})"),
         };
         Some(Self::Failed { what, errno: report.errno })
     }
@@ -118,6 +121,12 @@ mod tests {
         }
         let report = Report { step: 0, errno: 0, subject: 0 };
         assert!(matches!(Told::read(report.as_bytes()), Some(Told::Done)));
+        let first = Report { step: Step::Rseq as u32, errno: 1, subject: 12 };
+        let both = [first.as_bytes(), Report { subject: 13, ..first }.as_bytes()].concat();
+        match Told::read(&both) {
+            Some(Told::Failed { what, errno: 1 }) => assert!(what.ends_with("of thread 12"), "{what}"),
+            other => panic!("{other:?}"),
+        }
         assert!(Told::read(b"").is_none());
         assert!(Told::read(&report.as_bytes()[..15]).is_none());
     }
