@@ -44,6 +44,12 @@ fn memory_to_come_is_locked() {
     kept("locked_when_used");
 }
 
+/// Its contents may go at any time, and have gone: they are in no image, where random numbers would come twice.
+#[test]
+fn droppable_memory() {
+    kept("droppable");
+}
+
 #[test]
 fn registrations_for_memory_barriers() {
     kept("barriers");
