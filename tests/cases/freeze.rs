@@ -12,6 +12,8 @@ mod support;
 
 #[path = "freeze/damaged.rs"]
 mod damaged;
+#[path = "freeze/forged.rs"]
+mod forged;
 #[path = "freeze/kept.rs"]
 mod kept;
 #[path = "freeze/killed.rs"]

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use twox_hash::XxHash3_64;
 
 use crate::error::Error;
+use crate::files;
 use crate::hex::Hex;
 use crate::state::{State, VERSION};
 
@@ -129,7 +130,7 @@ pub(crate) fn read(folder: &Path) -> Result<State, Error> {
         state: &'a RawValue,
     }
     let path = folder.join("state.json");
-    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let file = files::regular(&path, false).map_err(Error::io(format!("open {}", path.display())))?;
     let mut text = String::new();
     let read = file.take(LARGEST + 1).read_to_string(&mut text);
     let damaged = |reason: String| Error::Damaged { path: path.display().to_string(), reason };

@@ -20,6 +20,7 @@
 
 mod collect;
 mod error;
+mod files;
 mod folder;
 mod freeze;
 pub mod hex;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use pie_blob_freeze::show::Show;
+use pie_blob_freeze::show::{Plain, Show};
 use pie_blob_freeze::{Error, Options, Thawed, freeze, read, thaw_telling};
 
 /// Freezes a process to a folder and thaws it from there
@@ -56,6 +56,9 @@ fn main() -> ExitCode {
                 text.push_str(&format!(": {error}"));
                 cause = error.source();
             }
+            // Names and paths are others', the ends of the lines are this program's.
+            let text: Vec<String> = text.lines().map(|line| Plain(line).to_string()).collect();
+            let text = text.join("\n");
             // Where there is no standard error either, the status has to do.
             let _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::FAILURE

@@ -284,6 +284,9 @@ pub enum Kind {
     Kernel(String),
 }
 
+/// The areas that the kernel maps into every process.
+pub(crate) const KERNEL_AREAS: [&str; 3] = ["[vdso]", "[vvar]", "[vvar_vclock]"];
+
 /// A mapped file.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@
 
 mod attend;
 mod check;
+mod consistent;
 mod descriptors;
 mod layout;
 mod plan;
@@ -90,7 +91,7 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
         return Err(Error::Threads { threads });
     }
     let state = folder::read(folder)?;
-    check::consistent(folder, &state)?;
+    consistent::consistent(folder, &state)?;
     let in_use = check::ids_in_use(&state);
     if !in_use.is_empty() {
         check::welcome(&state, in_use)?;

@@ -10,13 +10,13 @@ use twox_hash::XxHash3_64;
 use super::process::identity;
 use crate::error::{Error, Refusal};
 use crate::hex::Hex;
-use crate::state::{Area, Kind, MappedFile};
-use crate::{pages, proc};
+use crate::state::{Area, KERNEL_AREAS, Kind, MappedFile};
+use crate::{files, pages, proc};
 
 /// `VmFlags` that are restored.
-const RESTORED: [&str; 12] = ["nr", "dd", "hg", "nh", "mg", "wf", "dc", "lo", "lf", "gd", "sr", "rr"];
+const RESTORED: [&str; 13] = ["dp", "nr", "dd", "hg", "nh", "mg", "wf", "dc", "lo", "lf", "gd", "sr", "rr"];
 /// `VmFlags` that follow from the rest or mean nothing for what a program sees.
-const IMPLIED: [&str; 13] = ["rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd", "de", "ar", "dp"];
+const IMPLIED: [&str; 12] = ["rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd", "de", "ar"];
 /// `VmFlags` that are refused, in words.
 const REFUSED: [(&str, &str); 10] = [
     ("io", "a device is mapped there"),
@@ -47,7 +47,7 @@ impl Fingerprints {
         if let Some(known) = self.0.get(&key) {
             return Ok(*known);
         }
-        let mut file = File::open(path)?;
+        let mut file = files::regular(path, false)?;
         let mut hasher = XxHash3_64::default();
         let mut buffer = vec![0; 128 * 1024];
         loop {
@@ -159,7 +159,7 @@ pub(super) fn inspect(
 
 /// What an area is, or why it cannot be held.
 fn kind(pid: i32, area: &proc::Area, mapped: &mut Mapped<'_>) -> Result<Result<Kind, String>, Error> {
-    if matches!(area.name.as_str(), "[vdso]" | "[vvar]" | "[vvar_vclock]") {
+    if KERNEL_AREAS.contains(&area.name.as_str()) {
         return Ok(Ok(Kind::Kernel(area.name.clone())));
     }
     if let Some((_, words)) = REFUSED.iter().find(|(flag, _)| area.has(flag)) {

@@ -12,6 +12,12 @@ use crate::sys::{self, Shared};
 /// Devices that are the same whenever they are opened: null, zero, full, random, urandom.
 const DEVICES: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
 
+/// Whether it is one of those.
+pub(crate) fn is_known_device(metadata: &fs::Metadata) -> bool {
+    let number = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
+    metadata.file_type().is_char_device() && DEVICES.contains(&number)
+}
+
 /// An open file description, and what tells it from others.
 struct Known {
     number: i32,
@@ -76,9 +82,7 @@ fn open_file(
     if !target.starts_with('/') || !(kind.is_file() || kind.is_dir() || kind.is_char_device()) {
         return Err(format!("{} cannot be frozen", words(target)));
     }
-    if kind.is_char_device()
-        && !DEVICES.contains(&(libc::major(metadata.rdev()), libc::minor(metadata.rdev())))
-    {
+    if kind.is_char_device() && !is_known_device(metadata) {
         return Err("this device cannot be frozen".to_owned());
     }
     if identity(target) != Some((metadata.dev(), metadata.ino())) {

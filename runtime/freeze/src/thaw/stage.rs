@@ -19,7 +19,7 @@ use crate::hex::Hex;
 use crate::numbers::{PAGE, word};
 use crate::pages::{self, Chunk, Piece};
 use crate::state::{Area, Kind, State};
-use crate::sys;
+use crate::{files, sys};
 
 /// From how many bytes on pages are made in one go before they are filled.
 const WORTH_IT: usize = 64 * 1024;
@@ -65,6 +65,10 @@ pub(super) fn memory(
             offset = at.0;
         }
         let has = |flag: &str| area.flags.iter().any(|has| has == flag);
+        if has("dp") && area.kind == Kind::Anonymous {
+            const MAP_DROPPABLE: i32 = 0x08;
+            flags = MAP_DROPPABLE | libc::MAP_ANONYMOUS;
+        }
         flags |= if has("nr") { libc::MAP_NORESERVE } else { 0 };
         flags |= if has("gd") { libc::MAP_GROWSDOWN } else { 0 };
         let what = || format!("map the area at {}", area.start);
@@ -117,8 +121,7 @@ fn open(state: &State, index: usize, files: &mut HashMap<usize, File>) -> Result
     }
     let (path, writable) =
         state.mapped.get(index).map_or(("", false), |file| (file.path.as_str(), file.writable));
-    let file = File::options().read(true).write(writable).open(path);
-    let file = file.map_err(Error::io(format!("open {path}")))?;
+    let file = files::regular(path, writable).map_err(Error::io(format!("open {path}")))?;
     let descriptor = file.as_raw_fd();
     files.insert(index, file);
     Ok(descriptor)
@@ -160,7 +163,7 @@ fn fill(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Error> {
     let path = folder.join("pages");
-    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let file = files::regular(&path, false).map_err(Error::io(format!("open {}", path.display())))?;
     let memory = File::options().write(true).open("/proc/self/mem");
     let memory = memory.map_err(Error::io("write staged memory"))?;
     let chunks = chunks(state, layout);

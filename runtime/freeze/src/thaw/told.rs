@@ -32,9 +32,22 @@ pub(super) fn last(first: i32) -> i32 {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Told {
     Done,
-    Damaged { path: String, reason: String },
-    Foreign { reasons: Vec<String> },
-    Failed { what: String, errno: i32 },
+    Damaged {
+        path: String,
+        reason: String,
+    },
+    Foreign {
+        reasons: Vec<String>,
+    },
+    Failed {
+        what: String,
+        errno: i32,
+    },
+    /// The same for an error that has no number.
+    Refused {
+        what: String,
+        why: String,
+    },
 }
 
 impl Told {
@@ -42,9 +55,10 @@ impl Told {
         match error {
             Error::Damaged { path, reason } => Self::Damaged { path: path.clone(), reason: reason.clone() },
             Error::Foreign { reasons } => Self::Foreign { reasons: reasons.clone() },
-            Error::Io { what, source } | Error::Restore { what, source } => {
-                Self::Failed { what: what.clone(), errno: source.raw_os_error().unwrap_or(libc::EIO) }
-            }
+            Error::Io { what, source } | Error::Restore { what, source } => match source.raw_os_error() {
+                Some(errno) => Self::Failed { what: what.clone(), errno },
+                None => Self::Refused { what: what.clone(), why: source.to_string() },
+            },
             other => Self::Failed { what: other.to_string(), errno: libc::EIO },
         }
     }
@@ -94,6 +108,7 @@ impl Told {
         let (what, errno) = match self {
             Self::Damaged { path, reason } => return Error::Damaged { path, reason },
             Self::Foreign { reasons } => return Error::Foreign { reasons },
+            Self::Refused { what, why } => return Error::Restore { what, source: io::Error::other(why) },
             Self::Failed { what, errno } => (what, errno),
             Self::Done => ("nothing failed".to_owned(), 0),
         };
