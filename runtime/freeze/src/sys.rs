@@ -95,6 +95,36 @@ pub(crate) fn share(one: i32, other: i32, what: Shared, first: i32, second: i32)
         .map(|order| order == 0)
 }
 
+/// A copy of another process's descriptor: the same open file (`pidfd_getfd(2)`).
+pub(crate) fn copy_descriptor(process: &OwnedFd, number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes three numbers.
+    let answer = check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
+    let descriptor = RawFd::try_from(answer).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Whether an open file signals somebody (`F_SETOWN`, `F_SETSIG`, `F_NOTIFY`); one that is only a path never does.
+pub(crate) fn signals(file: &OwnedFd) -> bool {
+    const F_GETSIG: i32 = 11;
+    const F_GETOWN_EX: i32 = 16;
+    let mut owner = [0_i32; 2];
+    // SAFETY: the kernel writes two ints.
+    let asked = unsafe { libc::fcntl(file.as_raw_fd(), F_GETOWN_EX, owner.as_mut_ptr()) };
+    // SAFETY: takes numbers.
+    let signal = unsafe { libc::fcntl(file.as_raw_fd(), F_GETSIG) };
+    asked == 0 && owner[1] != 0 || signal > 0
+}
+
+/// The kind of file system that an open file lies on: its magic number.
+pub(crate) fn file_system(file: &OwnedFd) -> io::Result<i64> {
+    // SAFETY: the structure is plain numbers, for which zeros are a value.
+    let mut answer: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one structure.
+    check(libc::c_long::from(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut answer) }))?;
+    Ok(answer.f_type)
+}
+
 /// The processors that a thread may run on.
 pub(crate) fn affinity(tid: i32) -> io::Result<Vec<u8>> {
     let mut set = vec![0_u8; 8192];

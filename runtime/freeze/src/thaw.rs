@@ -29,6 +29,18 @@ use crate::{folder, proc, sys};
 use layout::Layout;
 use told::Told;
 
+/// Whether a thaw could lay the image out in its memory, as far as can be known here; else the reasons.
+pub(crate) fn fits(state: &State) -> Result<(), Vec<String>> {
+    let own = proc::own_areas().map_err(|error| vec![error.to_string()])?;
+    match Layout::of(state, &own) {
+        Ok(_) => Ok(()),
+        Err(Error::Foreign { reasons }) => {
+            Err(reasons.into_iter().map(|reason| format!("could not be thawed: {reason}")).collect())
+        }
+        Err(error) => Err(vec![format!("could not be thawed: {error}")]),
+    }
+}
+
 /// A process that has been thawed: a child of this one.
 #[derive(Debug)]
 pub struct Thawed {

@@ -130,7 +130,11 @@ pub(super) fn inspect(
     let mut areas = Vec::new();
     let path = format!("/proc/{pid}/pagemap");
     let pagemap = File::open(&path).map_err(Error::io(format!("open {path}")))?;
-    for area in proc::areas(pid)? {
+    let found = proc::areas(pid)?;
+    if let Some(reason) = too_many(found.len())? {
+        super::refuse(refusals, reason);
+    }
+    for area in found {
         let kind = match kind(pid, &area, &mut mapped)? {
             Ok(Kind::Kernel(name)) => Ok(Kind::Kernel(name)),
             Ok(_) if pages::guarded(&pagemap, area.start, area.end) => Err(GUARDED.to_owned()),
@@ -155,6 +159,18 @@ pub(super) fn inspect(
     }
     mapped.read()?;
     Ok((areas, mapped.files, executable))
+}
+
+/// Whether there are more areas than a thaw can stage: between two of them lies a third, which keeps their place.
+fn too_many(count: usize) -> Result<Option<String>, Error> {
+    /// More than the thawing process has itself.
+    const OTHERS: usize = 500;
+    let path = "/proc/sys/vm/max_map_count";
+    let limit = fs::read_to_string(path).map_err(Error::io(format!("read {path}")))?;
+    let limit: usize = limit.trim().parse().unwrap_or(usize::MAX);
+    let needed = 2 * count + OTHERS;
+    Ok((needed > limit)
+        .then(|| format!("has {count} areas: thawing takes {needed}, and vm.max_map_count is {limit}")))
 }
 
 /// What an area is, or why it cannot be held.
