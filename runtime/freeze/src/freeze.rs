@@ -12,8 +12,8 @@ use crate::folder::Draft;
 use crate::hex::{Bytes, Hex};
 use crate::inspect::{self, Fingerprints, Inspection};
 use crate::proc::{self, Stat};
-use crate::state::{Machine, Memory, OpenFile, Pages, State};
-use crate::{pages, sys};
+use crate::state::{Machine, MappedFile, Memory, OpenFile, Pages, State};
+use crate::{files, pages, sys, thaw};
 
 /// What a caller may choose.
 #[derive(Default)]
@@ -104,6 +104,10 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let (stored, (victim, mut state)) = copy.write(&to, progress, || {
         let (victim, answers) = ask(victim, pid)?;
         let state = state(&victim, inspection, &answers, machine, way_back)?;
+        thaw::fits(&state).map_err(|reasons| Error::Unsupported {
+            pid,
+            refusals: reasons.into_iter().map(|reason| Refusal::Process { reason }).collect(),
+        })?;
         sync_files(pid, &state)?;
         Ok((victim, state))
     })?;
@@ -200,6 +204,11 @@ fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
             let file = std::fs::File::open(format!("/proc/{pid}/fd/{}", descriptor.number));
             file.and_then(|file| file.sync_all()).map_err(Error::io(format!("write {path} to its disk")))?;
         }
+    }
+    // What it has written to mapped memory too, whether a descriptor is still open or not.
+    for MappedFile { path, .. } in state.mapped.iter().filter(|file| file.writable) {
+        let file = files::regular(path, false);
+        file.and_then(|file| file.sync_all()).map_err(Error::io(format!("write {path} to its disk")))?;
     }
     Ok(())
 }

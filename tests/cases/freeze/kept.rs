@@ -51,6 +51,35 @@ fn droppable_memory() {
 }
 
 #[test]
+fn what_a_core_holds() {
+    kept("core_filter");
+}
+
+/// No descriptor shows it any more, and the image must not be safe on the disk sooner than what it relies on.
+#[test]
+fn a_file_that_is_only_mapped_is_on_the_disk_first() {
+    let place = Place::new();
+    let victim = start(&place, "mapping");
+    let pid = victim.pid();
+    let (log, image) = (place.path("log"), place.image());
+    let traced = Command::new("strace")
+        .args(["-f", "-y", "-qq", "-e", "trace=fsync,rename,kill,mkdir", "-o", log.to_str().unwrap()])
+        .args([FREEZER, "freeze", &pid.to_string(), image.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(traced.status.success(), "{}", text(&traced));
+    victim.bury();
+    let log = std::fs::read_to_string(log).unwrap();
+    let at = |words: &str| {
+        log.lines().position(|line| line.contains(words)).unwrap_or_else(|| panic!("no {words} in {log}"))
+    };
+    let file = log.lines().position(|line| line.contains("fsync(") && line.contains("/mapping>"));
+    assert!(file.is_some_and(|file| file < at("rename(")) && at("rename(") < at("SIGKILL"), "{log}");
+    assert!(log.lines().any(|line| line.contains("mkdir(") && line.contains("unfinished\", 0700)")), "{log}");
+    is_as_it_was(&place, pid, "mapping");
+}
+
+#[test]
 fn registrations_for_memory_barriers() {
     kept("barriers");
 }

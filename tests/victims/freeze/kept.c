@@ -104,6 +104,17 @@ int main(int argc, char **argv)
             is(timer_create(clocks[i], &event, &timers[i]) == 0 && timer_settime(timers[i], 0, &late, 0) == 0, "timer");
         is(timer_delete(timers[0]) == 0, "delete");
     }
+    if (has("core_filter")) {
+        FILE *filter = fopen("/proc/self/coredump_filter", "w");
+        is(filter && fprintf(filter, "0x5") == 3 && fclose(filter) == 0, "filter");
+    }
+    if (has("mapping")) {
+        FILE *file = fopen("mapping", "w+");
+        is(file && ftruncate(fileno(file), PAGE) == 0, "file");
+        memory = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+        is(memory != MAP_FAILED && fclose(file) == 0, "mapping");
+        memory[0] = 'x';
+    }
     if (has("threads"))
         pthread_create(&thread, 0, sleeper, 0);
 
@@ -137,6 +148,13 @@ int main(int argc, char **argv)
             struct itimerspec left;
             is(timer_gettime(timers[i], &left) == 0 && left.it_value.tv_sec > 900, "timer later");
         }
+    if (has("core_filter")) {
+        int number = 0;
+        FILE *filter = fopen("/proc/self/coredump_filter", "r");
+        is(filter && fscanf(filter, "%x", &number) == 1 && number == 5, "filter later");
+    }
+    if (has("mapping"))
+        is(memory[0] == 'x', "mapping later");
     if (has("signal"))
         is(others == 1, "signal");
     printf("%d wrong\n", wrong);
