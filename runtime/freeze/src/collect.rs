@@ -239,6 +239,8 @@ impl Answers {
         let personality = proc::read(pid, "personality")?;
         let personality = u64::from_str_radix(personality.trim(), 16);
         let oom = proc::read(pid, "oom_score_adj")?;
+        let core_filter = proc::read(pid, "coredump_filter").ok();
+        let core_filter = core_filter.and_then(|filter| u64::from_str_radix(filter.trim(), 16).ok()).map(Hex);
         let limits =
             parse_limits(&proc::read(pid, "limits")?).ok_or_else(|| proc::malformed(pid, "limits"))?;
         let [mut real, virtual_, profiling] = self.interval_timers;
@@ -262,6 +264,7 @@ impl Answers {
             child_subreaper: self.flags.child_subreaper == 1,
             barriers: self.requests.barriers,
             lock_future: self.requests.lock,
+            core_filter,
             oom_score_adj: oom.trim().parse().map_err(|_| proc::malformed(pid, "oom_score_adj"))?,
             credentials: self.credentials.clone(),
             limits,

@@ -84,6 +84,9 @@ pub struct Process {
     /// `mlockall(2)` for memory to come: `MCL_*`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lock_future: u32,
+    /// `/proc/PID/coredump_filter`; none where the kernel writes no cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_filter: Option<Hex>,
     /// `/proc/PID/oom_score_adj`.
     pub oom_score_adj: i32,
     /// Who it is.

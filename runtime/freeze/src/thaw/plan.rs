@@ -344,6 +344,10 @@ pub(super) fn attributes(state: &State) -> Result<(), Error> {
         let session = check(libc::c_long::from(unsafe { libc::setsid() }));
         session.map_err(Error::io("begin a session"))?;
     }
+    if let Some(filter) = process.core_filter {
+        let path = "/proc/self/coredump_filter";
+        std::fs::write(path, filter.to_string()).map_err(Error::io(format!("write {path}")))?;
+    }
     let path = "/proc/self/oom_score_adj";
     let adjustment = process.oom_score_adj.to_string();
     let now = std::fs::read_to_string(path).unwrap_or_default();
