@@ -10,6 +10,8 @@
 #[path = "freeze/support.rs"]
 mod support;
 
+#[path = "freeze/attended.rs"]
+mod attended;
 #[path = "freeze/damaged.rs"]
 mod damaged;
 #[path = "freeze/forged.rs"]

@@ -1,10 +1,13 @@
 //! The kernel interface that freezing and thawing want beyond the injector's: one function per request, nothing decided.
 
+mod ends;
+
+pub(crate) use ends::{ended, in_another_group, keep_ends, kill, open_process, wait_for, wait_for_end};
+
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null_mut, without_provenance_mut};
-use std::time::Duration;
 
 use crate::numbers::{unsigned, word};
 
@@ -180,32 +183,6 @@ pub(crate) fn io_priority(tid: i32) -> io::Result<u32> {
     Ok(u32::try_from(answer).unwrap_or(0))
 }
 
-/// A descriptor of a process (`pidfd_open(2)`).
-pub(crate) fn open_process(pid: i32) -> io::Result<OwnedFd> {
-    // SAFETY: takes two numbers.
-    let answer = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    let descriptor = RawFd::try_from(answer).map_err(io::Error::other)?;
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// Waits until a process has ended, for so long at most.
-pub(crate) fn wait_for_end(process: &OwnedFd, limit: Duration) -> io::Result<()> {
-    let mut wanted = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let milliseconds = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the kernel reads and writes one structure.
-    match check(libc::c_long::from(unsafe { libc::poll(&raw mut wanted, 1, milliseconds) })) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Kills a process.
-pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
-    // SAFETY: takes two numbers.
-    check(libc::c_long::from(unsafe { libc::kill(pid, signal) })).map(drop)
-}
-
 /// Reads ranges of a process's memory, one behind the other, into a buffer (`process_vm_readv(2)`); returns how many bytes.
 pub(crate) fn read_memory(pid: i32, ranges: &[(u64, usize)], buffer: &mut [u8]) -> io::Result<usize> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -351,27 +328,6 @@ pub(crate) unsafe fn copy_process(pid: i32) -> io::Result<Option<i32>> {
     let answer = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
     let child = check(answer)?;
     Ok(i32::try_from(child).ok().filter(|child| *child != 0))
-}
-
-/// Waits for the end of a child or of a thread that this thread traces: its status as `waitpid` has it.
-pub(crate) fn wait_for(pid: i32, options: i32) -> io::Result<i32> {
-    let mut status = 0;
-    loop {
-        // SAFETY: the kernel writes one int.
-        match check(libc::c_long::from(unsafe { libc::waitpid(pid, &raw mut status, options) })) {
-            Ok(_) => return Ok(status),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Looks whether a child has ended.
-pub(crate) fn ended(pid: i32) -> io::Result<Option<i32>> {
-    let mut status = 0;
-    // SAFETY: the kernel writes one int.
-    let answer = check(libc::c_long::from(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) }))?;
-    Ok((answer != 0).then_some(status))
 }
 
 /// Where `si_signo` and what follows it lies; the C library's structure is the kernel's.

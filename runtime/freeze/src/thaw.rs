@@ -67,7 +67,9 @@ impl Thawed {
 
     /// Waits until it ends, and passes on to it every signal that comes to this process meanwhile.
     ///
-    /// What a terminal sends goes to both already and is not passed on.
+    /// What a terminal sends goes to the whole process group: it is passed on only where the thawed process belongs to another
+    /// one, as it does when it leads its session. Where a terminal stops the thawed process (Ctrl-Z), this one stops too, and
+    /// both go on with a SIGCONT to this one or to the group. What somebody else sends to the whole group comes twice.
     ///
     /// # Errors
     ///
@@ -90,6 +92,8 @@ pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
 ///
 /// `progress` is told how many bytes of memory have been filled in, of how many: in the copy of this process that becomes
 /// the thawed one, so that nothing that it remembers is seen here.
+///
+/// Where SIGCHLD is ignored, it gets its default action: ends of children would not be heard of.
 ///
 /// # Errors
 ///
@@ -114,6 +118,7 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     let pid = state.process.pid;
     // Asked here: a copy whose parent has died already would be told another one's.
     let parent = std::process::id();
+    sys::keep_ends().map_err(Error::io("have ends kept (SIGCHLD)"))?;
     // No signal may come to the copy before it is the program.
     let mask = sys::block_signals().map_err(Error::io("block signals"))?;
     // SAFETY: this process has one thread, as counted above.

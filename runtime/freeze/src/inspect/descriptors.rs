@@ -15,7 +15,7 @@ use crate::sys::{self, Shared};
 const DEVICES: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
 
 /// File systems whose files only show what the kernel knows, by their magic numbers: proc, sysfs, debugfs, tracefs, cgroup,
-/// cgroup2, securityfs, selinuxfs, bpf, pstore, efivarfs, binfmt_misc, configfs, mqueue, nsfs, fusectl, resctrl.
+/// cgroup2, securityfs, selinuxfs, bpf, pstore, efivarfs, `binfmt_misc`, configfs, mqueue, nsfs, fusectl, resctrl.
 const SHOWN: [i64; 17] = [
     0x9fa0,
     0x6265_6572,
