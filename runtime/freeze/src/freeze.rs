@@ -1,5 +1,6 @@
 //! Freezing: look, stop, ask and copy, make safe, and only then end.
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -216,26 +217,30 @@ fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
 /// Ends the process and waits until it has ended.
 fn end(victim: Victim, pid: i32) -> Result<(), Error> {
     const LONG: Duration = Duration::from_secs(10);
+    const MOMENT: Duration = Duration::from_micros(50);
     let failed = || Error::io(format!("end process {pid}"));
     let begin = Instant::now();
+    let late = || {
+        if begin.elapsed() < LONG { Ok(()) } else { Err(failed()(io::ErrorKind::TimedOut.into())) }
+    };
     let process = sys::open_process(pid).map_err(failed())?;
     sys::kill(pid, libc::SIGKILL).map_err(failed())?;
     // Its end is this tracer's to take first, and everyone else's afterwards; that of the first thread comes last.
     for tid in victim.threads().iter().copied().filter(|tid| *tid != pid) {
-        // One that ended before has been taken already.
-        let _ = sys::wait_for(tid, libc::__WALL);
+        // One that ended before has been taken already. One that waits for a disk may take its time.
+        while let Ok(None) = sys::ended(tid, libc::__WALL) {
+            late()?;
+            std::thread::sleep(MOMENT);
+        }
     }
     // Giving its memory back takes the kernel a while.
-    sys::wait_for_end(&process, LONG).map_err(failed())?;
+    sys::wait_for_end(&process, LONG.saturating_sub(begin.elapsed())).map_err(failed())?;
     drop(victim);
-    while begin.elapsed() < LONG {
-        match proc::read(pid, "stat") {
-            Ok(stat)
-                if !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])) => {
-            }
-            _ => break,
-        }
-        std::thread::sleep(Duration::from_micros(200));
+    while proc::read(pid, "stat").is_ok_and(|stat| {
+        !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
+    }) {
+        late()?;
+        std::thread::sleep(MOMENT * 4);
     }
     Ok(())
 }
