@@ -89,6 +89,23 @@ impl Draft {
     }
 }
 
+/// Writes the `state.json` of a finished image anew, in one step.
+pub(crate) fn rewrite(folder: &Path, state: &State) -> Result<(), Error> {
+    let path = folder.join("state.json");
+    let next = folder.join("state.json.unfinished");
+    let failed = |source| Error::io(format!("write {}", path.display()))(source);
+    let text = serde_json::to_string_pretty(state).map_err(|error| failed(error.into()))?;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&next).map_err(failed)?;
+    let written = file.write_all(envelope(&text).as_bytes()).and_then(|()| file.sync_all());
+    let moved = written.and_then(|()| fs::rename(&next, &path));
+    moved.map_err(|source| {
+        let _ = fs::remove_file(&next);
+        failed(source)
+    })?;
+    sync_folder(folder)
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.finished {

@@ -12,9 +12,13 @@ use crate::error::{Error, Refusal};
 use crate::folder::Draft;
 use crate::hex::{Bytes, Hex};
 use crate::inspect::{self, Fingerprints, Inspection};
+use crate::late::Late;
 use crate::proc::{self, Stat};
 use crate::state::{Machine, MappedFile, Memory, OpenFile, Pages, State};
-use crate::{files, pages, sys, thaw};
+use crate::{files, folder, late, pages, sys, thaw};
+
+/// How often the image of a process to which signals come and come is written anew.
+const MOST_LATE: usize = 8;
 
 /// What a caller may choose.
 #[derive(Default)]
@@ -105,6 +109,7 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let (stored, (victim, mut state)) = copy.write(&to, progress, || {
         let (victim, answers) = ask(victim, pid)?;
         let state = state(&victim, inspection, &answers, machine, way_back)?;
+        late::refuse_stop(pid, &state)?;
         thaw::fits(&state).map_err(|reasons| Error::Unsupported {
             pid,
             refusals: reasons.into_iter().map(|reason| Refusal::Process { reason }).collect(),
@@ -113,14 +118,25 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
         Ok((victim, state))
     })?;
     state.pages = stored;
-    let frozen = |stopped| Frozen { pid, bytes: total, threads: state.threads.len(), stopped };
+    let threads = state.threads.len();
+    let frozen = |stopped| Frozen { pid, bytes: total, threads, stopped };
     if options.leave_running {
         victim.release()?;
         let stopped = begin.elapsed();
         draft.finish(&state, &pages_file)?;
         return Ok(frozen(stopped));
     }
+    if Late::add(&mut state)?.stop {
+        return Err(late::stopped(pid));
+    }
     draft.finish(&state, &pages_file)?;
+    // The disk took its time. A stop that comes only now has the same effect as if it came to a dead process.
+    for _ in 0..MOST_LATE {
+        if !Late::add(&mut state)?.changed {
+            break;
+        }
+        folder::rewrite(folder, &state)?;
+    }
     end(victim, pid)?;
     Ok(frozen(begin.elapsed()))
 }

@@ -25,6 +25,7 @@ mod folder;
 mod freeze;
 pub mod hex;
 mod inspect;
+mod late;
 mod machine;
 mod numbers;
 mod pages;

@@ -1,7 +1,8 @@
 //! What is rare and yet kept: one victim for each, which looks for itself when it has been thawed.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{FREEZER, Place, Victim, compile, text};
 
@@ -77,6 +78,69 @@ fn a_file_that_is_only_mapped_is_on_the_disk_first() {
     assert!(file.is_some_and(|file| file < at("rename(")) && at("rename(") < at("SIGKILL"), "{log}");
     assert!(log.lines().any(|line| line.contains("mkdir(") && line.contains("unfinished\", 0700)")), "{log}");
     is_as_it_was(&place, pid, "mapping");
+}
+
+/// The freezer, with every call of this name taking a second longer.
+fn freezing_slowly(place: &Place, pid: i32, call: &str) -> Child {
+    Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
+        .args(["-e", &format!("inject={call}:delay_enter=1000000"), FREEZER, "freeze", &pid.to_string()])
+        .arg(place.image())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The image has its name, and the folder around it is not yet safe on the disk.
+#[test]
+fn a_signal_that_comes_when_the_image_has_been_written() {
+    let place = Place::new();
+    let victim = start(&place, "signal");
+    let pid = victim.pid();
+    let mut freezing = freezing_slowly(&place, pid, "fsync");
+    while !place.image().exists() {
+        assert!(freezing.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SAFETY: takes two numbers.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGUSR2) }, 0);
+    let frozen = freezing.wait_with_output().unwrap();
+    assert!(frozen.status.success(), "{}", text(&frozen));
+    victim.bury();
+    let names = std::fs::read_dir(place.image()).unwrap().count();
+    assert_eq!(names, 2, "something was left behind");
+    is_as_it_was(&place, pid, "signal");
+}
+
+/// Its answers have been taken, and a file that it has mapped is being written to its disk.
+#[test]
+fn a_stop_that_comes_while_it_is_frozen() {
+    let place = Place::new();
+    let victim = start(&place, "mapping");
+    let pid = victim.pid();
+    let mut freezing = freezing_slowly(&place, pid, "fsync");
+    let tracer = freezing.id();
+    let children =
+        || std::fs::read_to_string(format!("/proc/{tracer}/task/{tracer}/children")).unwrap_or_default();
+    let is_in_fsync = |pid: &str| {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        call.split(' ').next() == Some(&libc::SYS_fsync.to_string())
+    };
+    while !children().split_whitespace().any(is_in_fsync) {
+        assert!(freezing.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SAFETY: takes two numbers.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGSTOP) }, 0);
+    let frozen = freezing.wait_with_output().unwrap();
+    assert!(!frozen.status.success() && text(&frozen).contains("continue it first"), "{}", text(&frozen));
+    assert!(!place.image().exists());
+    for signal in [libc::SIGCONT, libc::SIGUSR1] {
+        // SAFETY: takes two numbers.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+    assert!(victim.bury().success(), "{}", place.said());
 }
 
 #[test]
