@@ -106,15 +106,6 @@ mod tests {
         assert!(unsafe { syscall3(Sysno::membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) }.is_ok());
         // A kernel before 6.3 does not say.
         assert!([0, before.barriers | 1 << 4].contains(&requests().barriers));
-        for wanted in [MCL_FUTURE | MCL_ONFAULT, MCL_FUTURE] {
-            // SAFETY: takes a number.
-            if unsafe { pie_blob_std::syscalls::syscall1(Sysno::mlockall, wanted as usize) }.is_ok() {
-                assert_eq!(requests().lock, wanted);
-            }
-        }
-        // SAFETY: takes nothing.
-        let _ = unsafe { pie_blob_std::syscalls::syscall1(Sysno::munlockall, 0) };
-        assert_eq!(requests().lock, 0);
         // The x87 unit and SSE need no permission.
         #[cfg(target_arch = "x86_64")]
         assert!([0, 3].contains(&(requests().features & 3)));

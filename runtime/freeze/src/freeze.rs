@@ -72,13 +72,20 @@ pub struct Frozen {
 /// Freezes the process `pid` (or the one that the thread `pid` belongs to) to a folder, which must not be there yet or be
 /// empty.
 ///
-/// It is ended when the image is safe on the disk, or goes on if that was asked for. Whatever fails before, it goes on as
-/// if nothing had been; so it does if this process is killed, before the image is complete.
+/// It is ended when the image is safe on the disk, or goes on if that was asked for. Whatever fails before it is ended, it
+/// goes on as if nothing had been; so it does if this process is killed before the image is complete. Signals that come
+/// while it stands still are in the image, but for a SIGSTOP while it is being asked: that one ends with the process.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] with every reason, before anything is touched; [`Error::Exists`], [`Error::Io`] for the folder;
-/// [`Error::Inject`] where the process may not be stopped.
+/// [`Error::Unsupported`], before anything is touched with every reason that shows from outside; when it is stopped and has been
+/// asked, with every reason that shows only then. [`Error::Exists`] and [`Error::Io`] for the folder; [`Error::Io`] where
+/// `/proc`, memory or a file of the process's cannot be read or written to its disk; [`Error::Inject`] where it may not
+/// be stopped or entered; [`Error::Answer`] where it cannot say of itself what it is asked.
+///
+/// An [`Error::Io`] that comes when the image is complete leaves it in its place: the folder around it could not be made safe,
+/// late signals could not be added to it (the process goes on, and the image cannot be thawed while it does), or the process
+/// has not ended within ten seconds.
 pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, Error> {
     let mut silent = |_, _| ();
     let progress = options.progress.unwrap_or(&mut silent);

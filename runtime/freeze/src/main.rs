@@ -13,8 +13,8 @@ use pie_blob_freeze::{Error, Options, Thawed, freeze, read, thaw_telling};
 
 /// Freezes a process to a folder and thaws it from there
 ///
-/// What an image cannot hold is refused before anything is touched, with every reason. Errors end with status 1, mistakes in the
-/// arguments with status 2.
+/// What an image cannot hold is refused with the reasons: before anything is touched where it can be seen from outside, else
+/// when the process has been asked, and it goes on. Errors end with status 1, mistakes in the arguments with status 2.
 #[derive(Parser)]
 #[command(name = "pie-blob-freeze", version)]
 struct Arguments {

@@ -97,9 +97,10 @@ pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Damaged`] where a byte of the image is not what was written; [`Error::Foreign`] with every reason why it cannot
-/// run here, among them that its ids are in use or the original still lives; [`Error::Threads`];
-/// [`Error::Restore`] where the kernel refused something. No process is left behind in any case.
+/// [`Error::Damaged`] where a byte of the image is not what was written, or it is not consistent; [`Error::Foreign`] with every
+/// reason why it cannot run here, among them that its ids are in use or the original still lives; [`Error::Threads`];
+/// [`Error::Io`] where the image or `/proc` cannot be read, or there is no pipe to the copy; [`Error::Restore`] where the
+/// kernel refused something, or the copy was killed. No process is left behind in any case.
 pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Thawed, Error> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let threads = proc::numbers(own, "task")?.len();
