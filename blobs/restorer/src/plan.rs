@@ -1,8 +1,8 @@
 //! What the restorer is told: one area of plain data, written by the host for the very place where it lies.
 //!
-//! The host lays the area out as a relocatable block (see `pie_blob_freeze`): lists lie behind the [`Plan`] at offsets
-//! that do not depend on the place, and their addresses are fixed once the place is known. The restorer reads it
-//! in place, because by then it has nothing else: no heap, no files, no other memory of its own.
+//! The host lays the area out as a relocatable block (see `pie_blob_freeze`): lists lie behind the [`Plan`], and their
+//! addresses are fixed once the place is known. The restorer reads it in place: by then it has nothing else, no heap, no
+//! files, no other memory of its own.
 //!
 //! All numbers are the kernel's, in its order; addresses are those of the process.
 
@@ -229,8 +229,7 @@ pub struct Thread {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Plan {
-    /// All that is the restorer's: itself, this, the threads' stacks, staged memory. Nothing of the program lies here, and
-    /// at the end nothing at all.
+    /// All that is the restorer's: itself, this, the threads' stacks, staged memory; nothing of the program.
     pub hole: List,
     /// The first address that no program can use.
     pub end_of_addresses: u64,
