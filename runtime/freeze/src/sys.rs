@@ -299,6 +299,14 @@ pub(crate) fn set_signal_mask(mask: u64) -> io::Result<u64> {
     Ok(before)
 }
 
+/// The signals that are blocked and have come, as a mask.
+pub(crate) fn held_signals() -> io::Result<u64> {
+    let mut held = 0_u64;
+    // SAFETY: the kernel writes one word.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut held, 8) })?;
+    Ok(held)
+}
+
 /// Takes a signal that is blocked and comes: its number and `si_code`.
 pub(crate) fn take_signal() -> io::Result<(i32, i32)> {
     let mask = u64::MAX;

@@ -45,6 +45,8 @@ pub(crate) fn fits(state: &State) -> Result<(), Vec<String>> {
 #[derive(Debug)]
 pub struct Thawed {
     pid: i32,
+    /// Signals that were pending for this process when the other one came to be, as a mask.
+    held: u64,
 }
 
 impl Thawed {
@@ -75,7 +77,7 @@ impl Thawed {
     ///
     /// As [`wait`](Self::wait).
     pub fn attend(self) -> Result<ExitStatus, Error> {
-        attend::attend(self.pid)
+        attend::attend(self.pid, self.held)
     }
 }
 
@@ -122,6 +124,7 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     sys::keep_ends().map_err(Error::io("have ends kept (SIGCHLD)"))?;
     // No signal may come to the copy before it is the program.
     let mask = sys::block_signals().map_err(Error::io("block signals"))?;
+    let held = sys::held_signals().map_err(Error::io("look at pending signals"))?;
     // SAFETY: this process has one thread, as counted above.
     let child = unsafe { sys::copy_process(pid) };
     if let Ok(None) = child {
@@ -142,7 +145,7 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
         Err(source) => Err(Error::Restore { what: format!("create a process with the id {pid}"), source }),
     };
     sys::set_signal_mask(mask).map_err(Error::io("let signals through again"))?;
-    outcome.map(|()| Thawed { pid })
+    outcome.map(|()| Thawed { pid, held })
 }
 
 /// What the copy is told when it may enter the restorer.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,23 @@ fn terminal() -> (File, File) {
     (master, unsafe { File::from_raw_fd(slave) })
 }
 
+/// Has a command run in a session of its own at a terminal.
+fn at(command: &mut Command, slave: &File) {
+    command.stdin(slave.try_clone().unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
+    let number = slave.as_raw_fd();
+    let own = move || {
+        // SAFETY: takes nothing.
+        unsafe { libc::setsid() };
+        // SAFETY: takes numbers.
+        match unsafe { libc::ioctl(number, libc::TIOCSCTTY, 0) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: it makes two system calls.
+    unsafe { command.pre_exec(own) };
+}
+
 /// A terminal tells the group that is in front: a program of another session is not in it.
 #[test]
 fn an_interrupt_at_the_terminal_of_a_program_with_its_own_session() {
@@ -95,23 +113,48 @@ fn an_interrupt_at_the_terminal_of_a_program_with_its_own_session() {
         let pid = image(&place, before);
         let (mut master, slave) = terminal();
         let mut command = thaw(&place);
-        command.stdin(slave.try_clone().unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
-        let number = slave.as_raw_fd();
-        let own = move || {
-            // SAFETY: takes nothing.
-            unsafe { libc::setsid() };
-            // SAFETY: takes numbers.
-            match unsafe { libc::ioctl(number, libc::TIOCSCTTY, 0) } {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        };
-        // SAFETY: it makes two system calls.
-        unsafe { command.pre_exec(own) };
+        at(&mut command, &slave);
         let child = place.thawing(command, pid);
         master.write_all(b"\x03").unwrap();
         assert_eq!(end_of(child, pid).code(), Some(42), "{before:?}");
     }
+}
+
+/// The program is not there yet, and hears of it when it is.
+#[test]
+fn an_interrupt_before_the_program_is_there() {
+    let place = Place::new();
+    let pid = image(&place, &[]);
+    let (mut master, slave) = terminal();
+    // It makes its pipes when its signals are held and before it makes the copy.
+    let mut command = Command::new("strace");
+    command.args([
+        "-I3",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=pipe2",
+        "-e",
+        "inject=pipe2:delay_enter=1000000",
+    ]);
+    command.args([FREEZER, "thaw", place.image().to_str().unwrap()]);
+    at(&mut command, &slave);
+    let child = command.spawn().unwrap();
+    let tracer = child.id();
+    let is_at_a_pipe = |pid: &str| {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        let it_is = std::fs::read_link(format!("/proc/{pid}/exe"))
+            .is_ok_and(|exe| exe.as_path() == Path::new(FREEZER));
+        it_is && call.split(' ').next() == Some(&libc::SYS_pipe2.to_string())
+    };
+    until("a pipe", || {
+        let children =
+            std::fs::read_to_string(format!("/proc/{tracer}/task/{tracer}/children")).unwrap_or_default();
+        children.split_whitespace().any(is_at_a_pipe)
+    });
+    master.write_all(b"\x03").unwrap();
+    assert_eq!(end_of(child, pid).code(), Some(42));
 }
 
 #[test]

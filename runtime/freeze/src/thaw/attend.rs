@@ -9,7 +9,8 @@ use crate::sys;
 /// `si_code` of what the kernel itself sends, a terminal's signals among it.
 const SI_KERNEL: i32 = 0x80;
 
-pub(super) fn attend(pid: i32) -> Result<ExitStatus, Error> {
+/// Of the signals in `held` the process has not heard, whoever sent them: they came before it was there.
+pub(super) fn attend(pid: i32, mut held: u64) -> Result<ExitStatus, Error> {
     let mask = sys::block_signals().map_err(Error::io("block signals"))?;
     let status = loop {
         match sys::ended(pid, libc::WUNTRACED).map_err(Error::io("wait for the thawed process"))? {
@@ -21,8 +22,10 @@ pub(super) fn attend(pid: i32) -> Result<ExitStatus, Error> {
             None => {}
         }
         let Ok((signal, code)) = sys::take_signal() else { continue };
+        let bit = 1_u64.checked_shl(signal.unsigned_abs().wrapping_sub(1)).unwrap_or(0);
         // A terminal has told the whole group.
-        let told_already = code == SI_KERNEL && !sys::in_another_group(pid);
+        let told_already = code == SI_KERNEL && held & bit == 0 && !sys::in_another_group(pid);
+        held &= !bit;
         if signal != libc::SIGCHLD && !told_already {
             // If it has ended meanwhile, its status says the rest.
             let _ = sys::kill(pid, signal);
