@@ -136,7 +136,7 @@ fn an_interrupt_before_the_program_is_there() {
         "-e",
         "trace=pipe2",
         "-e",
-        "inject=pipe2:delay_enter=1000000",
+        "inject=pipe2:delay_enter=2000000",
     ]);
     command.args([FREEZER, "thaw", place.image().to_str().unwrap()]);
     at(&mut command, &slave);

@@ -80,11 +80,11 @@ fn a_file_that_is_only_mapped_is_on_the_disk_first() {
     is_as_it_was(&place, pid, "mapping");
 }
 
-/// The freezer, with every call of this name taking a second longer.
+/// The freezer, with every call of this name taking two seconds longer.
 fn freezing_slowly(place: &Place, pid: i32, call: &str) -> Child {
     Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
-        .args(["-e", &format!("inject={call}:delay_enter=1000000"), FREEZER, "freeze", &pid.to_string()])
+        .args(["-e", &format!("inject={call}:delay_enter=2000000"), FREEZER, "freeze", &pid.to_string()])
         .arg(place.image())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
