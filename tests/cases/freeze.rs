@@ -10,8 +10,14 @@
 #[path = "freeze/support.rs"]
 mod support;
 
+#[path = "freeze/attended.rs"]
+mod attended;
 #[path = "freeze/damaged.rs"]
 mod damaged;
+#[path = "freeze/forged.rs"]
+mod forged;
+#[path = "freeze/kept.rs"]
+mod kept;
 #[path = "freeze/killed.rs"]
 mod killed;
 #[path = "freeze/places.rs"]

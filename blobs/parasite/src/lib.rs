@@ -15,6 +15,7 @@
 //! | [`dump_timers`] | 3 times [`IntervalTimer`] |
 //! | [`dump_posix_timer`] | [`PosixTimer`]: what one of them is set to |
 //! | [`dump_flags`] | [`Flags`] of `prctl(2)` |
+//! | [`dump_requests`] | [`Requests`]: `membarrier(2)` registrations, locking of memory to come, features of the processor |
 //! | [`dump_credentials`] | [`Credentials`]: user and group ids, capability sets, securebits |
 //! | [`dump_groups`] | the supplementary groups |
 //! | [`receive_descriptor`] | the number of a descriptor that the host gives |
@@ -26,6 +27,7 @@ pub mod descriptors;
 pub mod flags;
 pub mod memory;
 pub mod misc;
+pub mod requests;
 pub mod signals;
 pub mod timers;
 
@@ -34,6 +36,7 @@ pub use descriptors::receive_descriptor;
 pub use flags::{Flags, dump_flags};
 pub use memory::copy_memory;
 pub use misc::{Misc, dump_misc, ping};
+pub use requests::{Requests, dump_requests};
 pub use signals::{SIGNALS, SignalAction, dump_signals};
 pub use timers::{IntervalTimer, PosixTimer, TIMERS, dump_posix_timer, dump_timers};
 
@@ -59,6 +62,8 @@ pie_blob::pie_blob! {
         fn dump_posix_timer(id: i32, out: *mut crate::PosixTimer) -> core::ffi::c_int;
         /// Fills in [`Flags`](crate::Flags).
         fn dump_flags(out: *mut crate::Flags) -> core::ffi::c_int;
+        /// Fills in [`Requests`](crate::Requests).
+        fn dump_requests(out: *mut crate::Requests) -> core::ffi::c_int;
         /// Fills in [`Credentials`](crate::Credentials).
         fn dump_credentials(out: *mut crate::Credentials) -> core::ffi::c_int;
         /// Writes at most `capacity` group ids and returns how many there are.

@@ -9,7 +9,7 @@
 //! 1. vDSO and its data move into the hole, everything outside of the hole is unmapped, staged memory moves to
 //!    its final addresses, the vDSO to where the program had it ([`memory`]);
 //! 2. threads are created with their ids; each makes itself what it was ([`thread`]);
-//! 3. signal actions, timers, limits, pending signals, credentials ([`process`]);
+//! 3. signal actions, memory barriers, timers, limits, pending signals, credentials ([`process`]);
 //! 4. a report goes to the host, the threads are released together, each leaves through the program's own code with
 //!    `rt_sigreturn`; the first one leaves last and takes the hole away with it ([`leave`]).
 //!

@@ -1,8 +1,8 @@
 //! What the restorer is told: one area of plain data, written by the host for the very place where it lies.
 //!
-//! The host lays the area out as a relocatable block (see `pie_blob_freeze`): lists lie behind the [`Plan`] at offsets
-//! that do not depend on the place, and their addresses are fixed once the place is known. The restorer reads it
-//! in place, because by then it has nothing else: no heap, no files, no other memory of its own.
+//! The host lays the area out as a relocatable block (see `pie_blob_freeze`): lists lie behind the [`Plan`], and their
+//! addresses are fixed once the place is known. The restorer reads it in place: by then it has nothing else, no heap, no
+//! files, no other memory of its own.
 //!
 //! All numbers are the kernel's, in its order; addresses are those of the process.
 
@@ -229,8 +229,7 @@ pub struct Thread {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Plan {
-    /// All that is the restorer's: itself, this, the threads' stacks, staged memory. Nothing of the program lies here, and
-    /// at the end nothing at all.
+    /// All that is the restorer's: itself, this, the threads' stacks, staged memory; nothing of the program.
     pub hole: List,
     /// The first address that no program can use.
     pub end_of_addresses: u64,
@@ -264,6 +263,10 @@ pub struct Plan {
     pub parent_death_signal: u32,
     /// `PR_SET_CHILD_SUBREAPER`.
     pub child_subreaper: u32,
+    /// Registrations of `membarrier(2)`: a bit for each command that registers, the command itself.
+    pub barriers: u32,
+    /// `mlockall(2)` for memory to come: `MCL_FUTURE` and perhaps `MCL_ONFAULT`, or 0.
+    pub lock_future: u32,
     /// All threads, the first one first: a list of [`Thread`].
     pub threads: List,
     /// A `syscall; ret` of the program's.
@@ -334,11 +337,15 @@ pub enum Step {
     Credentials,
     /// A flag of `prctl(2)`; the subject is the option.
     Prctl,
+    /// A registration of `membarrier(2)`; the subject is the command.
+    Barrier,
+    /// Locking of memory to come; the subject is `MCL_*`.
+    LockFuture,
 }
 
 impl Step {
     /// Every step, at its own number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Done,
         Self::HostRseq,
         Self::Vdso,
@@ -359,6 +366,8 @@ impl Step {
         Self::Limit,
         Self::Credentials,
         Self::Prctl,
+        Self::Barrier,
+        Self::LockFuture,
     ];
 
     /// The step of this number.
@@ -378,7 +387,7 @@ mod tests {
             assert_eq!(step as u32, number);
             assert_eq!(Step::of(number), Some(step));
         }
-        assert_eq!(Step::of(20), None);
+        assert_eq!(Step::of(22), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a process has once, whatever its threads: signal actions, timers, limits, signals pending for all.
 
 use pie_blob_std::sys::{Errno, Sysno, getpid, sign_extended};
-use pie_blob_std::syscalls::{syscall3, syscall4, syscall5};
+use pie_blob_std::syscalls::{syscall1, syscall3, syscall4, syscall5};
 
 use crate::plan::{Action, Limit, Plan, PosixTimer, Signal, Step};
 use crate::report::{Failure, check, items, word};
@@ -31,6 +31,20 @@ pub unsafe fn actions(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Registers for memory barriers (`membarrier(2)`), before there are threads: the kernel waits for every one of them.
+///
+/// # Errors
+///
+/// The command that the kernel refused.
+pub fn barriers(plan: &Plan) -> Result<(), Failure> {
+    for command in (0..u32::BITS).map(|bit| plan.barriers & 1 << bit).filter(|command| *command != 0) {
+        // SAFETY: takes numbers.
+        let answer = unsafe { syscall3(Sysno::membarrier, command as usize, 0, 0) };
+        check(Step::Barrier, u64::from(command), answer)?;
+    }
+    Ok(())
+}
+
 /// Starts the timers, sets the limits, and makes signals pending that were pending. Late, because time runs.
 ///
 /// # Errors
@@ -41,6 +55,12 @@ pub unsafe fn actions(plan: &Plan) -> Result<(), Failure> {
 ///
 /// Every list of the plan is what it says, and all threads exist.
 pub unsafe fn finish(plan: &Plan) -> Result<(), Failure> {
+    // Nothing is mapped any more. What a limit permits of it is for the new limits to say, later.
+    if plan.lock_future != 0 {
+        // SAFETY: takes a number; without MCL_CURRENT no page is touched.
+        let answer = unsafe { syscall1(Sysno::mlockall, plan.lock_future as usize) };
+        check(Step::LockFuture, u64::from(plan.lock_future), answer)?;
+    }
     // SAFETY: the caller's promise.
     for limit in unsafe { items::<Limit>(&plan.limits) } {
         let values = [limit.soft, limit.hard];
@@ -59,7 +79,7 @@ pub unsafe fn finish(plan: &Plan) -> Result<(), Failure> {
         check(Step::Pending, number as u64, answer)?;
     }
     // SAFETY: the caller's promise.
-    unsafe { posix_timers(plan, 0) }?;
+    unsafe { posix_timers(plan, &[0, getpid()]) }?;
     for (which, timer) in plan.interval_timers.iter().enumerate() {
         // SAFETY: the kernel reads four words.
         let answer = unsafe { syscall3(Sysno::setitimer, which, timer.as_ptr().addr(), 0) };
@@ -68,7 +88,10 @@ pub unsafe fn finish(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes the timers whose clock is a thread's own (`owner`), or those of all other clocks (0).
+/// Makes the timers of some owners: the threads whose time the clock counts, 0 for any other clock.
+///
+/// They are made in the order of the list, which is that of their ids: kernels that count from 0 reach every one of them.
+/// So the first thread makes its own together with those of all.
 ///
 /// # Errors
 ///
@@ -77,10 +100,10 @@ pub unsafe fn finish(plan: &Plan) -> Result<(), Failure> {
 /// # Safety
 ///
 /// Every list of the plan is what it says.
-pub unsafe fn posix_timers(plan: &Plan, owner: i32) -> Result<(), Failure> {
+pub unsafe fn posix_timers(plan: &Plan, owners: &[i32]) -> Result<(), Failure> {
     // SAFETY: the caller's promise.
     for timer in unsafe { items::<PosixTimer>(&plan.posix_timers) } {
-        if timer.owner == owner {
+        if owners.contains(&timer.owner) {
             check(Step::PosixTimer, u64::from(timer.id.unsigned_abs()), posix_timer(timer))?;
         }
     }

@@ -44,6 +44,7 @@ unsafe fn restore(plan: &Plan) -> Result<(), Failure> {
     unsafe { memory::restore(plan) }?;
     // SAFETY: the caller's promise.
     unsafe { process::actions(plan) }?;
+    process::barriers(plan)?;
     // SAFETY: the caller's promise.
     let threads = unsafe { items::<Thread>(&plan.threads) };
     let Some((first, others)) = threads.split_first() else { return Ok(()) };

@@ -169,10 +169,10 @@ pub unsafe fn become_it(plan: &Plan, thread: &Thread) -> Result<(), Failure> {
         let answer = unsafe { syscall6(Sysno::rt_tgsigqueueinfo, process, id, number, information, 0, 0) };
         check(Step::Pending, number as u64, answer)?;
     }
-    // SAFETY: the caller's promise.
-    unsafe { process::posix_timers(plan, thread.tid) }?;
-    // The first thread takes its credentials on last: everything else wants its rights.
+    // The first thread makes its timers with everyone's, and takes its credentials on last: everything else wants its rights.
     if thread.stack != 0 {
+        // SAFETY: the caller's promise.
+        unsafe { process::posix_timers(plan, &[thread.tid]) }?;
         finish(plan, thread)?;
     }
     Ok(())

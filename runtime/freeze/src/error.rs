@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// Why a process cannot be frozen. Nothing has been touched when this is said.
+/// Why a process cannot be frozen. It goes on; what shows from outside is said before it has been touched.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -52,8 +52,8 @@ impl fmt::Display for Refusal {
 
 /// Why freezing or thawing failed.
 ///
-/// Whatever it is: a process that was to be frozen goes on as if nothing had been, and one that was to be thawed does not
-/// run at all.
+/// Whatever it is: a process that was to be frozen goes on as if nothing had been, unless its image is complete, and one that was
+/// to be thawed does not run at all.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,7 +62,7 @@ pub enum Error {
     Unsupported {
         /// The process.
         pid: i32,
-        /// Every reason.
+        /// Every reason that this look has shown.
         refusals: Vec<Refusal>,
     },
     /// It could not be stopped, asked or let go.

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use twox_hash::XxHash3_64;
 
 use crate::error::Error;
+use crate::files;
 use crate::hex::Hex;
 use crate::state::{State, VERSION};
 
@@ -44,12 +45,9 @@ impl Draft {
         let draft = place.with_file_name(draft);
         // What a freeze left behind that was killed, under an id that has come round.
         let _ = fs::remove_dir_all(&draft);
-        fs::DirBuilder::new().create(&draft).map_err(failed)?;
-        let made = Self { place: place.to_owned(), draft, finished: false };
-        // What it shows of a process is its owner's affair only.
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        fs::set_permissions(&made.draft, permissions).map_err(failed)?;
-        Ok(made)
+        // What it shows of a process is its owner's affair only, from the first moment on.
+        fs::DirBuilder::new().mode(0o700).create(&draft).map_err(failed)?;
+        Ok(Self { place: place.to_owned(), draft, finished: false })
     }
 
     /// The path of a file in it.
@@ -89,6 +87,23 @@ impl Draft {
         self.finished = true;
         sync_folder(parent(&self.place))
     }
+}
+
+/// Writes the `state.json` of a finished image anew, in one step.
+pub(crate) fn rewrite(folder: &Path, state: &State) -> Result<(), Error> {
+    let path = folder.join("state.json");
+    let next = folder.join("state.json.unfinished");
+    let failed = |source| Error::io(format!("write {}", path.display()))(source);
+    let text = serde_json::to_string_pretty(state).map_err(|error| failed(error.into()))?;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&next).map_err(failed)?;
+    let written = file.write_all(envelope(&text).as_bytes()).and_then(|()| file.sync_all());
+    let moved = written.and_then(|()| fs::rename(&next, &path));
+    moved.map_err(|source| {
+        let _ = fs::remove_file(&next);
+        failed(source)
+    })?;
+    sync_folder(folder)
 }
 
 impl Drop for Draft {
@@ -132,7 +147,7 @@ pub(crate) fn read(folder: &Path) -> Result<State, Error> {
         state: &'a RawValue,
     }
     let path = folder.join("state.json");
-    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let file = files::regular(&path, false).map_err(Error::io(format!("open {}", path.display())))?;
     let mut text = String::new();
     let read = file.take(LARGEST + 1).read_to_string(&mut text);
     let damaged = |reason: String| Error::Damaged { path: path.display().to_string(), reason };

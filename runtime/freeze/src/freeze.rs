@@ -1,5 +1,6 @@
 //! Freezing: look, stop, ask and copy, make safe, and only then end.
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,13 @@ use crate::error::{Error, Refusal};
 use crate::folder::Draft;
 use crate::hex::{Bytes, Hex};
 use crate::inspect::{self, Fingerprints, Inspection};
+use crate::late::Late;
 use crate::proc::{self, Stat};
-use crate::state::{Machine, Memory, OpenFile, Pages, State};
-use crate::{pages, sys};
+use crate::state::{Machine, MappedFile, Memory, OpenFile, Pages, State};
+use crate::{files, folder, late, pages, sys, thaw};
+
+/// How often the image of a process to which signals come and come is written anew.
+const MOST_LATE: usize = 8;
 
 /// What a caller may choose.
 #[derive(Default)]
@@ -54,6 +59,8 @@ impl<'a> Options<'a> {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub struct Frozen {
+    /// The process's id.
+    pub pid: i32,
     /// Bytes of memory that were stored.
     pub bytes: u64,
     /// Threads.
@@ -62,19 +69,28 @@ pub struct Frozen {
     pub stopped: Duration,
 }
 
-/// Freezes the process `pid` to a folder, which must not be there yet or be empty.
+/// Freezes the process `pid` (or the one that the thread `pid` belongs to) to a folder, which must not be there yet or be
+/// empty.
 ///
-/// It is ended when the image is safe on the disk, or goes on if that was asked for. Whatever fails before, it goes on as
-/// if nothing had been; so it does if this process is killed, before the image is complete.
+/// It is ended when the image is safe on the disk, or goes on if that was asked for. Whatever fails before it is ended, it
+/// goes on as if nothing had been; so it does if this process is killed before the image is complete. Signals that come
+/// while it stands still are in the image, but for a SIGSTOP while it is being asked: that one ends with the process.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] with every reason, before anything is touched; [`Error::Exists`], [`Error::Io`] for the folder;
-/// [`Error::Inject`] where the process may not be stopped.
+/// [`Error::Unsupported`], before anything is touched with every reason that shows from outside; when it is stopped and has been
+/// asked, with every reason that shows only then. [`Error::Exists`] and [`Error::Io`] for the folder; [`Error::Io`] where
+/// `/proc`, memory or a file of the process's cannot be read or written to its disk; [`Error::Inject`] where it may not
+/// be stopped or entered; [`Error::Answer`] where it cannot say of itself what it is asked.
+///
+/// An [`Error::Io`] that comes when the image is complete leaves it in its place: the folder around it could not be made safe,
+/// late signals could not be added to it (the process goes on, and the image cannot be thawed while it does), or the process
+/// has not ended within ten seconds.
 pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, Error> {
     let mut silent = |_, _| ();
     let progress = options.progress.unwrap_or(&mut silent);
     let mut fingerprints = Fingerprints::default();
+    let pid = proc::process_of(pid);
     let (target, machine) = look(pid, &mut fingerprints)?;
     let Some(way_back) = target.way_back() else {
         let reason = "has no `syscall; ret` or no `rt_sigreturn` in its code to continue through: \
@@ -100,18 +116,34 @@ pub fn freeze(pid: i32, folder: &Path, options: Options<'_>) -> Result<Frozen, E
     let (stored, (victim, mut state)) = copy.write(&to, progress, || {
         let (victim, answers) = ask(victim, pid)?;
         let state = state(&victim, inspection, &answers, machine, way_back)?;
+        late::refuse_stop(pid, &state)?;
+        thaw::fits(&state).map_err(|reasons| Error::Unsupported {
+            pid,
+            refusals: reasons.into_iter().map(|reason| Refusal::Process { reason }).collect(),
+        })?;
         sync_files(pid, &state)?;
         Ok((victim, state))
     })?;
     state.pages = stored;
-    let frozen = |stopped| Frozen { bytes: total, threads: state.threads.len(), stopped };
+    let threads = state.threads.len();
+    let frozen = |stopped| Frozen { pid, bytes: total, threads, stopped };
     if options.leave_running {
         victim.release()?;
         let stopped = begin.elapsed();
         draft.finish(&state, &pages_file)?;
         return Ok(frozen(stopped));
     }
+    if Late::add(&mut state)?.stop {
+        return Err(late::stopped(pid));
+    }
     draft.finish(&state, &pages_file)?;
+    // The disk took its time. A stop that comes only now has the same effect as if it came to a dead process.
+    for _ in 0..MOST_LATE {
+        if !Late::add(&mut state)?.changed {
+            break;
+        }
+        folder::rewrite(folder, &state)?;
+    }
     end(victim, pid)?;
     Ok(frozen(begin.elapsed()))
 }
@@ -197,32 +229,41 @@ fn sync_files(pid: i32, state: &State) -> Result<(), Error> {
             file.and_then(|file| file.sync_all()).map_err(Error::io(format!("write {path} to its disk")))?;
         }
     }
+    // What it has written to mapped memory too, whether a descriptor is still open or not.
+    for MappedFile { path, .. } in state.mapped.iter().filter(|file| file.writable) {
+        let file = files::regular(path, false);
+        file.and_then(|file| file.sync_all()).map_err(Error::io(format!("write {path} to its disk")))?;
+    }
     Ok(())
 }
 
 /// Ends the process and waits until it has ended.
 fn end(victim: Victim, pid: i32) -> Result<(), Error> {
     const LONG: Duration = Duration::from_secs(10);
+    const MOMENT: Duration = Duration::from_micros(50);
     let failed = || Error::io(format!("end process {pid}"));
     let begin = Instant::now();
+    let late = || {
+        if begin.elapsed() < LONG { Ok(()) } else { Err(failed()(io::ErrorKind::TimedOut.into())) }
+    };
     let process = sys::open_process(pid).map_err(failed())?;
     sys::kill(pid, libc::SIGKILL).map_err(failed())?;
     // Its end is this tracer's to take first, and everyone else's afterwards; that of the first thread comes last.
     for tid in victim.threads().iter().copied().filter(|tid| *tid != pid) {
-        // One that ended before has been taken already.
-        let _ = sys::wait_for(tid, libc::__WALL);
+        // One that ended before has been taken already. One that waits for a disk may take its time.
+        while let Ok(None) = sys::ended(tid, libc::__WALL) {
+            late()?;
+            std::thread::sleep(MOMENT);
+        }
     }
     // Giving its memory back takes the kernel a while.
-    sys::wait_for_end(&process, LONG).map_err(failed())?;
+    sys::wait_for_end(&process, LONG.saturating_sub(begin.elapsed())).map_err(failed())?;
     drop(victim);
-    while begin.elapsed() < LONG {
-        match proc::read(pid, "stat") {
-            Ok(stat)
-                if !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])) => {
-            }
-            _ => break,
-        }
-        std::thread::sleep(Duration::from_micros(200));
+    while proc::read(pid, "stat").is_ok_and(|stat| {
+        !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
+    }) {
+        late()?;
+        std::thread::sleep(MOMENT * 4);
     }
     Ok(())
 }

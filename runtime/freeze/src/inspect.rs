@@ -8,6 +8,7 @@ mod descriptors;
 mod process;
 
 pub(crate) use areas::Fingerprints;
+pub(crate) use descriptors::is_known_device;
 
 use crate::error::{Error, Refusal};
 use crate::state::{Area, Descriptor, MappedFile, OpenFile};

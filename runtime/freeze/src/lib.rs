@@ -15,15 +15,19 @@
 //! it itself can know. When it is thawed, a new process stages everything and enters [the restorer](pie_blob_restorer),
 //! which replaces it.
 //!
-//! What an image can hold is in [`state`]; everything else is refused before anything is touched, with every reason.
+//! What an image can hold is in [`state`]; everything else that can be seen is refused. What `/proc` shows is refused before
+//! anything is touched, with every such reason; what only shows of a stopped process, or from inside, when it has been asked,
+//! and the process goes on. What cannot be seen at all is in the README's limits.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod collect;
 mod error;
+mod files;
 mod folder;
 mod freeze;
 pub mod hex;
 mod inspect;
+mod late;
 mod machine;
 mod numbers;
 mod pages;

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use pie_blob_freeze::show::Show;
+use pie_blob_freeze::show::{Plain, Show};
 use pie_blob_freeze::{Error, Options, Thawed, freeze, read, thaw_telling};
 
 /// Freezes a process to a folder and thaws it from there
 ///
-/// What an image cannot hold is refused before anything is touched, with every reason. Errors end with status 1, mistakes in the
-/// arguments with status 2.
+/// What an image cannot hold is refused with the reasons: before anything is touched where it can be seen from outside, else
+/// when the process has been asked, and it goes on. Errors end with status 1, mistakes in the arguments with status 2.
 #[derive(Parser)]
 #[command(name = "pie-blob-freeze", version)]
 struct Arguments {
@@ -56,6 +56,9 @@ fn main() -> ExitCode {
                 text.push_str(&format!(": {error}"));
                 cause = error.source();
             }
+            // Names and paths are others', the ends of the lines are this program's.
+            let text: Vec<String> = text.lines().map(|line| Plain(line).to_string()).collect();
+            let text = text.join("\n");
             // Where there is no standard error either, the status has to do.
             let _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::FAILURE
@@ -74,7 +77,8 @@ fn run(task: Task) -> Result<ExitCode, Error> {
             let frozen = frozen?;
             let stopped = frozen.stopped.as_secs_f64() * 1e3;
             say(&format!(
-                "{pid}: {} thread{}, {} bytes, stopped for {stopped:.1} ms, in {}",
+                "{}: {} thread{}, {} bytes, stopped for {stopped:.1} ms, in {}",
+                frozen.pid,
                 frozen.threads,
                 if frozen.threads == 1 { "" } else { "s" },
                 frozen.bytes,

@@ -29,7 +29,9 @@ pub(crate) fn find(pid: i32, areas: &mut [Area]) -> Result<u64, Error> {
     let mut total = 0;
     for area in areas {
         area.stored.clear();
-        if matches!(area.kind, Kind::Kernel(_) | Kind::File { shared: true, .. }) {
+        // What the kernel may drop at any time is never kept: there are secrets that must not be used twice.
+        let droppable = area.flags.iter().any(|flag| flag == "dp");
+        if droppable || matches!(area.kind, Kind::Kernel(_) | Kind::File { shared: true, .. }) {
             continue;
         }
         let mut at = area.start.0;

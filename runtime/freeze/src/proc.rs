@@ -48,6 +48,12 @@ pub(crate) fn numbers(pid: i32, folder: &str) -> Result<Vec<i32>, Error> {
     Ok(numbers)
 }
 
+/// The id of the process that a thread belongs to; of what is not there, the id itself.
+pub(crate) fn process_of(tid: i32) -> i32 {
+    let status = read(tid, "status").unwrap_or_default();
+    fields(&status).get("Tgid").and_then(|id| id.parse().ok()).unwrap_or(tid)
+}
+
 /// Lines of the form `name: value`.
 pub(crate) fn fields(text: &str) -> BTreeMap<&str, &str> {
     text.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect()

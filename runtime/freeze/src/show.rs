@@ -5,6 +5,20 @@ use std::fmt::{self, Display, Formatter};
 use crate::numbers::PAGE;
 use crate::state::{Kind, OpenFile, State};
 
+/// Displays text that others have written, a name or a path, without letting it speak to the terminal: what cannot be seen is
+/// escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a>(pub &'a str);
+
+impl Display for Plain<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|letter| match letter {
+            '"' | '\'' | '\\' => write!(f, "{letter}"),
+            _ => write!(f, "{}", letter.escape_debug()),
+        })
+    }
+}
+
 /// Displays an image: the process, its threads, areas, descriptors, timers.
 #[derive(Clone, Copy, Debug)]
 pub struct Show<'a>(pub &'a State);
@@ -14,12 +28,13 @@ impl Display for Show<'_> {
         let state = self.0;
         let process = &state.process;
         let path = state.mapped.get(process.executable).map_or("", |file| file.path.as_str());
-        writeln!(f, "process {}: {path}", process.pid)?;
-        writeln!(f, "  in {}, frozen on Linux {}", process.directory, state.machine.kernel)?;
+        writeln!(f, "process {}: {}", process.pid, Plain(path))?;
+        let (directory, kernel) = (Plain(&process.directory), Plain(&state.machine.kernel));
+        writeln!(f, "  in {directory}, frozen on Linux {kernel}")?;
         writeln!(f, "  {} bytes of memory stored", state.pages.size)?;
         writeln!(f, "threads")?;
         for thread in &state.threads {
-            write!(f, "  {} {} at {}", thread.tid, thread.name, thread.registers.rip)?;
+            write!(f, "  {} {} at {}", thread.tid, Plain(&thread.name), thread.registers.rip)?;
             match thread.system_call {
                 Some(call) => writeln!(f, " in system call {call}")?,
                 None => writeln!(f)?,
@@ -27,17 +42,20 @@ impl Display for Show<'_> {
         }
         writeln!(f, "areas")?;
         for area in &state.memory.areas {
-            let stored: u64 = area.stored.iter().map(|(_, pages)| pages * PAGE).sum();
+            let stored = area
+                .stored
+                .iter()
+                .fold(0, |sum: u64, (_, pages)| sum.saturating_add(pages.saturating_mul(PAGE)));
             let (start, end) = (area.start.0, area.end.0);
-            write!(f, "  {start:012x}-{end:012x} {} {stored:>11}", area.permissions)?;
+            write!(f, "  {start:012x}-{end:012x} {} {stored:>11}", Plain(&area.permissions))?;
             match &area.kind {
                 Kind::Anonymous => writeln!(f)?,
                 Kind::Stack => writeln!(f, " stack")?,
-                Kind::Kernel(name) => writeln!(f, " {name}")?,
+                Kind::Kernel(name) => writeln!(f, " {}", Plain(name))?,
                 Kind::File { file, offset, shared } => {
                     let path = state.mapped.get(*file).map_or("", |file| file.path.as_str());
                     let shared = if *shared { ", shared" } else { "" };
-                    writeln!(f, " {path} from {offset}{shared}")?;
+                    writeln!(f, " {} from {offset}{shared}", Plain(path))?;
                 }
             }
         }
@@ -46,7 +64,7 @@ impl Display for Show<'_> {
             match state.files.get(descriptor.file) {
                 Some(OpenFile::Path { path, position, locks, .. }) => {
                     let locks = if locks.is_empty() { "" } else { ", locked" };
-                    writeln!(f, "  {} {path} at {position}{locks}", descriptor.number)?;
+                    writeln!(f, "  {} {} at {position}{locks}", descriptor.number, Plain(path))?;
                 }
                 Some(OpenFile::Inherited { stream }) => {
                     writeln!(f, "  {} standard stream {stream} of `thaw`", descriptor.number)?;

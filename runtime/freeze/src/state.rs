@@ -78,6 +78,15 @@ pub struct Process {
     pub parent_death_signal: u32,
     /// `PR_GET_CHILD_SUBREAPER`.
     pub child_subreaper: bool,
+    /// Registrations of `membarrier(2)`: a bit for each command that registers, the command itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub barriers: u32,
+    /// `mlockall(2)` for memory to come: `MCL_*`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lock_future: u32,
+    /// `/proc/PID/coredump_filter`; none where the kernel writes no cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_filter: Option<Hex>,
     /// `/proc/PID/oom_score_adj`.
     pub oom_score_adj: i32,
     /// Who it is.
@@ -92,6 +101,10 @@ pub struct Process {
     pub interval_timers: [[i64; 4]; 3],
     /// POSIX timers.
     pub posix_timers: Vec<PosixTimer>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// User and group ids, capabilities.
@@ -273,6 +286,9 @@ pub enum Kind {
     /// What the kernel maps into every process, by its name in `/proc/PID/maps`.
     Kernel(String),
 }
+
+/// The areas that the kernel maps into every process.
+pub(crate) const KERNEL_AREAS: [&str; 3] = ["[vdso]", "[vvar]", "[vvar_vclock]"];
 
 /// A mapped file.
 #[non_exhaustive]

@@ -1,10 +1,13 @@
 //! The kernel interface that freezing and thawing want beyond the injector's: one function per request, nothing decided.
 
+mod ends;
+
+pub(crate) use ends::{ended, in_another_group, keep_ends, kill, open_process, wait_for, wait_for_end};
+
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{null_mut, without_provenance_mut};
-use std::time::Duration;
 
 use crate::numbers::{unsigned, word};
 
@@ -95,6 +98,36 @@ pub(crate) fn share(one: i32, other: i32, what: Shared, first: i32, second: i32)
         .map(|order| order == 0)
 }
 
+/// A copy of another process's descriptor: the same open file (`pidfd_getfd(2)`).
+pub(crate) fn copy_descriptor(process: &OwnedFd, number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes three numbers.
+    let answer = check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
+    let descriptor = RawFd::try_from(answer).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Whether an open file signals somebody (`F_SETOWN`, `F_SETSIG`, `F_NOTIFY`); one that is only a path never does.
+pub(crate) fn signals(file: &OwnedFd) -> bool {
+    const F_GETSIG: i32 = 11;
+    const F_GETOWN_EX: i32 = 16;
+    let mut owner = [0_i32; 2];
+    // SAFETY: the kernel writes two ints.
+    let asked = unsafe { libc::fcntl(file.as_raw_fd(), F_GETOWN_EX, owner.as_mut_ptr()) };
+    // SAFETY: takes numbers.
+    let signal = unsafe { libc::fcntl(file.as_raw_fd(), F_GETSIG) };
+    asked == 0 && owner[1] != 0 || signal > 0
+}
+
+/// The kind of file system that an open file lies on: its magic number.
+pub(crate) fn file_system(file: &OwnedFd) -> io::Result<i64> {
+    // SAFETY: the structure is plain numbers, for which zeros are a value.
+    let mut answer: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one structure.
+    check(libc::c_long::from(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut answer) }))?;
+    Ok(answer.f_type)
+}
+
 /// The processors that a thread may run on.
 pub(crate) fn affinity(tid: i32) -> io::Result<Vec<u8>> {
     let mut set = vec![0_u8; 8192];
@@ -148,32 +181,6 @@ pub(crate) fn io_priority(tid: i32) -> io::Result<u32> {
     // SAFETY: takes two numbers.
     let answer = check(unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid) })?;
     Ok(u32::try_from(answer).unwrap_or(0))
-}
-
-/// A descriptor of a process (`pidfd_open(2)`).
-pub(crate) fn open_process(pid: i32) -> io::Result<OwnedFd> {
-    // SAFETY: takes two numbers.
-    let answer = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    let descriptor = RawFd::try_from(answer).map_err(io::Error::other)?;
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// Waits until a process has ended, for so long at most.
-pub(crate) fn wait_for_end(process: &OwnedFd, limit: Duration) -> io::Result<()> {
-    let mut wanted = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let milliseconds = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the kernel reads and writes one structure.
-    match check(libc::c_long::from(unsafe { libc::poll(&raw mut wanted, 1, milliseconds) })) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Kills a process.
-pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
-    // SAFETY: takes two numbers.
-    check(libc::c_long::from(unsafe { libc::kill(pid, signal) })).map(drop)
 }
 
 /// Reads ranges of a process's memory, one behind the other, into a buffer (`process_vm_readv(2)`); returns how many bytes.
@@ -292,6 +299,14 @@ pub(crate) fn set_signal_mask(mask: u64) -> io::Result<u64> {
     Ok(before)
 }
 
+/// The signals that are blocked and have come, as a mask.
+pub(crate) fn held_signals() -> io::Result<u64> {
+    let mut held = 0_u64;
+    // SAFETY: the kernel writes one word.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut held, 8) })?;
+    Ok(held)
+}
+
 /// Takes a signal that is blocked and comes: its number and `si_code`.
 pub(crate) fn take_signal() -> io::Result<(i32, i32)> {
     let mask = u64::MAX;
@@ -321,27 +336,6 @@ pub(crate) unsafe fn copy_process(pid: i32) -> io::Result<Option<i32>> {
     let answer = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
     let child = check(answer)?;
     Ok(i32::try_from(child).ok().filter(|child| *child != 0))
-}
-
-/// Waits for the end of a child or of a thread that this thread traces: its status as `waitpid` has it.
-pub(crate) fn wait_for(pid: i32, options: i32) -> io::Result<i32> {
-    let mut status = 0;
-    loop {
-        // SAFETY: the kernel writes one int.
-        match check(libc::c_long::from(unsafe { libc::waitpid(pid, &raw mut status, options) })) {
-            Ok(_) => return Ok(status),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Looks whether a child has ended.
-pub(crate) fn ended(pid: i32) -> io::Result<Option<i32>> {
-    let mut status = 0;
-    // SAFETY: the kernel writes one int.
-    let answer = check(libc::c_long::from(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) }))?;
-    Ok((answer != 0).then_some(status))
 }
 
 /// Where `si_signo` and what follows it lies; the C library's structure is the kernel's.

@@ -8,6 +8,7 @@
 
 mod attend;
 mod check;
+mod consistent;
 mod descriptors;
 mod layout;
 mod plan;
@@ -28,10 +29,24 @@ use crate::{folder, proc, sys};
 use layout::Layout;
 use told::Told;
 
+/// Whether a thaw could lay the image out in its memory, as far as can be known here; else the reasons.
+pub(crate) fn fits(state: &State) -> Result<(), Vec<String>> {
+    let own = proc::own_areas().map_err(|error| vec![error.to_string()])?;
+    match Layout::of(state, &own) {
+        Ok(_) => Ok(()),
+        Err(Error::Foreign { reasons }) => {
+            Err(reasons.into_iter().map(|reason| format!("could not be thawed: {reason}")).collect())
+        }
+        Err(error) => Err(vec![format!("could not be thawed: {error}")]),
+    }
+}
+
 /// A process that has been thawed: a child of this one.
 #[derive(Debug)]
 pub struct Thawed {
     pid: i32,
+    /// Signals that were pending for this process when the other one came to be, as a mask.
+    held: u64,
 }
 
 impl Thawed {
@@ -54,13 +69,15 @@ impl Thawed {
 
     /// Waits until it ends, and passes on to it every signal that comes to this process meanwhile.
     ///
-    /// What a terminal sends goes to both already and is not passed on.
+    /// What a terminal sends goes to the whole process group: it is passed on only where the thawed process belongs to another
+    /// one, as it does when it leads its session. Where a terminal stops the thawed process (Ctrl-Z), this one stops too, and
+    /// both go on with a SIGCONT to this one or to the group. What somebody else sends to the whole group comes twice.
     ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
     pub fn attend(self) -> Result<ExitStatus, Error> {
-        attend::attend(self.pid)
+        attend::attend(self.pid, self.held)
     }
 }
 
@@ -78,11 +95,14 @@ pub fn thaw(folder: &Path) -> Result<Thawed, Error> {
 /// `progress` is told how many bytes of memory have been filled in, of how many: in the copy of this process that becomes
 /// the thawed one, so that nothing that it remembers is seen here.
 ///
+/// Where SIGCHLD is ignored, it gets its default action: ends of children would not be heard of.
+///
 /// # Errors
 ///
-/// [`Error::Damaged`] where a byte of the image is not what was written; [`Error::Foreign`] with every reason why it cannot
-/// run here, among them that its ids are in use or the original still lives; [`Error::Threads`];
-/// [`Error::Restore`] where the kernel refused something. No process is left behind in any case.
+/// [`Error::Damaged`] where a byte of the image is not what was written, or it is not consistent; [`Error::Foreign`] with every
+/// reason why it cannot run here, among them that its ids are in use or the original still lives; [`Error::Threads`];
+/// [`Error::Io`] where the image or `/proc` cannot be read, or there is no pipe to the copy; [`Error::Restore`] where the
+/// kernel refused something, or the copy was killed. No process is left behind in any case.
 pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Thawed, Error> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let threads = proc::numbers(own, "task")?.len();
@@ -90,7 +110,7 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
         return Err(Error::Threads { threads });
     }
     let state = folder::read(folder)?;
-    check::consistent(folder, &state)?;
+    consistent::consistent(folder, &state)?;
     let in_use = check::ids_in_use(&state);
     if !in_use.is_empty() {
         check::welcome(&state, in_use)?;
@@ -99,27 +119,33 @@ pub fn thaw_telling(folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result
     let (mut from_child, to_parent) = pipe()?;
     let (from_parent, mut to_child) = pipe()?;
     let pid = state.process.pid;
+    // Asked here: a copy whose parent has died already would be told another one's.
+    let parent = std::process::id();
+    sys::keep_ends().map_err(Error::io("have ends kept (SIGCHLD)"))?;
     // No signal may come to the copy before it is the program.
     let mask = sys::block_signals().map_err(Error::io("block signals"))?;
+    let held = sys::held_signals().map_err(Error::io("look at pending signals"))?;
     // SAFETY: this process has one thread, as counted above.
     let child = unsafe { sys::copy_process(pid) };
     if let Ok(None) = child {
         drop((from_child, to_child));
         let report = to_parent.into_raw_fd();
-        let error = become_it(folder, &state, &layout, from_parent, report, progress);
+        let error = become_it(folder, &state, &layout, (parent, from_parent), report, progress);
         // SAFETY: the descriptor is open: `become_it` closes all but this one.
         let mut report = unsafe { File::from_raw_fd(told::last(report)) };
         let _ = report.write_all(&Told::of(&error).bytes());
         // SAFETY: ends this process; nothing of the parent's that it copied may be torn down.
         unsafe { libc::_exit(70) };
     }
-    drop((to_parent, from_parent));
+    drop(to_parent);
+    // The parent keeps its copy of the other end: what it says to a copy that has died is lost, and no SIGPIPE.
+    let _open = from_parent;
     let outcome = match child {
         Ok(_) => lead(&state, &mut to_child, &mut from_child),
         Err(source) => Err(Error::Restore { what: format!("create a process with the id {pid}"), source }),
     };
     sys::set_signal_mask(mask).map_err(Error::io("let signals through again"))?;
-    outcome.map(|()| Thawed { pid })
+    outcome.map(|()| Thawed { pid, held })
 }
 
 /// What the copy is told when it may enter the restorer.
@@ -158,12 +184,11 @@ fn become_it(
     folder: &Path,
     state: &State,
     layout: &Layout,
-    mut from_parent: File,
+    (parent, mut from_parent): (u32, File),
     report: i32,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Error {
     let staged = (|| {
-        let parent = std::os::unix::process::parent_id();
         plan::die_with_parent(parent)?;
         let mut words = [0_u8; 24];
         from_parent.read_exact(&mut words).map_err(Error::io("hear from the parent"))?;

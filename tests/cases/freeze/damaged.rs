@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::{Place, all, compile, text};
 
 /// An image of a small program whose end has been taken.
-fn image() -> (Place, i32) {
+pub(crate) fn image() -> (Place, i32) {
     let place = Place::new();
     let program = compile("cc", "ends.c", &[]);
     let victim = place.start(&[program.to_str().unwrap()]);
@@ -19,7 +19,7 @@ fn image() -> (Place, i32) {
 }
 
 /// Thawing fails with these words, and leaves no process.
-fn refused(place: &Place, pid: i32, words: &str, what: &str) {
+pub(crate) fn refused(place: &Place, pid: i32, words: &str, what: &str) {
     let output = place.thaw();
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{what}: {said}");
@@ -29,7 +29,7 @@ fn refused(place: &Place, pid: i32, words: &str, what: &str) {
 }
 
 /// It can still be thawed: what refused was not the image.
-fn works(place: &Place, pid: i32) {
+pub(crate) fn works(place: &Place, pid: i32) {
     let mut thawing = place.start_thawing(pid);
     std::thread::sleep(std::time::Duration::from_millis(50));
     // SAFETY: takes two numbers.
@@ -75,12 +75,18 @@ fn every_region_of_the_pages() {
 
 /// Changes the state as a forger would, its checksum made to fit.
 fn forge(place: &Place, from: &str, to: &str) {
+    rewrite(place, |state| {
+        assert!(state.contains(from), "{state}");
+        state.replacen(from, to, 1)
+    });
+}
+
+/// Writes the text of the state anew, with the checksum that it has then.
+pub(crate) fn rewrite(place: &Place, change: impl FnOnce(&str) -> String) {
     let path = place.image().join("state.json");
     let text = fs::read_to_string(&path).unwrap();
     let (head, state) = text.split_once("\"state\": ").unwrap();
-    let state = state.strip_suffix("\n}\n").unwrap();
-    assert!(state.contains(from), "{state}");
-    let state = state.replacen(from, to, 1);
+    let state = change(state.strip_suffix("\n}\n").unwrap());
     let sum = twox_hash::XxHash3_64::oneshot(state.as_bytes());
     let (head, _) = head.split_once("\"checksum\"").unwrap();
     fs::write(&path, format!("{head}\"checksum\": \"{sum:#x}\",\n\"state\": {state}\n}}\n")).unwrap();

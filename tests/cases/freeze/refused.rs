@@ -66,6 +66,11 @@ refusals! {
     terminal: "descriptor 3 (/dev/ptmx)", "this device cannot be frozen";
     deleted: "descriptor 3 (", "the file has been deleted, moved or replaced";
     replaced: "descriptor 3 (", "the file has been deleted, moved or replaced";
+    deleted_output: "descriptor 2 (", "the file has been deleted, moved or replaced";
+    signalling_output: "descriptor 2 (", "signals somebody (F_SETOWN";
+    owner: "descriptor 3 (", "signals somebody (F_SETOWN";
+    shown_file: "descriptor 3 (/proc/", "only shows what the kernel knows";
+    many_areas: "areas: thawing takes", "vm.max_map_count is";
     lease: "has a lock that cannot be taken again";
     deleted_mapping: "area ", "the file has been deleted";
     shared_memory: "area ", "shared memory";
@@ -116,6 +121,23 @@ fn a_static_program_without_signal_handlers() {
     let output = place.freeze(victim.pid());
     assert!(text(&output).contains("no `rt_sigreturn` in its code"), "{}", text(&output));
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// What a thaw would find out is found out while the process still lives, and it goes on.
+#[test]
+fn an_image_that_could_not_be_laid_out() {
+    let place = Place::new();
+    let program = compile("cc", "unsupported.c", &[]);
+    let victim = place.start(&[program.to_str().unwrap(), "most_addresses"]);
+    let before = std::fs::read_to_string(format!("/proc/{}/maps", victim.pid())).unwrap();
+    let output = place.freeze(victim.pid());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("bytes of addresses are free in both"), "{}", text(&output));
+    assert_eq!(std::fs::read_to_string(format!("/proc/{}/maps", victim.pid())).unwrap(), before);
+    assert!(!place.image().exists());
+    // SAFETY: takes two numbers.
+    assert_eq!(unsafe { libc::kill(victim.pid(), libc::SIGINT) }, 0);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&victim.bury()), Some(libc::SIGINT));
 }
 
 #[test]

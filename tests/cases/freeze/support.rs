@@ -92,7 +92,14 @@ impl Place {
     /// everything blocked that can be.
     pub(crate) fn start_thawing(&self, pid: i32) -> Child {
         let image = self.image();
-        let mut child = Command::new(FREEZER).args(["thaw", image.to_str().unwrap()]).spawn().unwrap();
+        let mut command = Command::new(FREEZER);
+        command.args(["thaw", image.to_str().unwrap()]);
+        self.thawing(command, pid)
+    }
+
+    /// As [`start_thawing`](Self::start_thawing), with a command of the caller's.
+    pub(crate) fn thawing(&self, mut command: Command, pid: i32) -> Child {
+        let mut child = command.spawn().unwrap();
         let begin = Instant::now();
         loop {
             let name = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();

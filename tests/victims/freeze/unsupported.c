@@ -116,6 +116,26 @@ int main(int argc, char **argv)
             close(fd);
         }
     }
+    if (is("deleted_output") || is("signalling_output")) {
+        need((fd = open("file", O_RDWR | O_CREAT | O_TRUNC, 0600)) == 3, mode);
+        if (is("deleted_output"))
+            need(unlink("file") == 0, mode);
+        else
+            need(fcntl(fd, F_SETOWN, getpid()) == 0, mode);
+        need(dup2(fd, 2) == 2 && close(fd) == 0, mode);
+    }
+    if (is("owner"))
+        need((fd = open("file", O_RDWR | O_CREAT, 0600)) == 3 && fcntl(fd, F_SETOWN, getpid()) == 0, mode);
+    if (is("shown_file"))
+        need(open("/proc/self/status", O_RDONLY) == 3, mode);
+    if (is("many_areas")) {
+        char *p = mmap(0, 40000L * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        need(p != MAP_FAILED, mode);
+        for (long i = 0; i < 40000; i += 2)
+            need(mprotect(p + i * 4096, 4096, PROT_READ) == 0, mode);
+    }
+    if (is("most_addresses"))
+        need(mmap(0, 80L << 40, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED, mode);
     if (is("shared_memory") || many)
         page(MAP_SHARED | MAP_ANONYMOUS, -1);
     if (is("shared_file_in_memory")) {

@@ -10,13 +10,13 @@ use twox_hash::XxHash3_64;
 use super::process::identity;
 use crate::error::{Error, Refusal};
 use crate::hex::Hex;
-use crate::state::{Area, Kind, MappedFile};
-use crate::{pages, proc};
+use crate::state::{Area, KERNEL_AREAS, Kind, MappedFile};
+use crate::{files, pages, proc};
 
 /// `VmFlags` that are restored.
-const RESTORED: [&str; 12] = ["nr", "dd", "hg", "nh", "mg", "wf", "dc", "lo", "lf", "gd", "sr", "rr"];
+const RESTORED: [&str; 13] = ["dp", "nr", "dd", "hg", "nh", "mg", "wf", "dc", "lo", "lf", "gd", "sr", "rr"];
 /// `VmFlags` that follow from the rest or mean nothing for what a program sees.
-const IMPLIED: [&str; 13] = ["rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd", "de", "ar", "dp"];
+const IMPLIED: [&str; 12] = ["rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd", "de", "ar"];
 /// `VmFlags` that are refused, in words.
 const REFUSED: [(&str, &str); 10] = [
     ("io", "a device is mapped there"),
@@ -47,7 +47,7 @@ impl Fingerprints {
         if let Some(known) = self.0.get(&key) {
             return Ok(*known);
         }
-        let mut file = File::open(path)?;
+        let mut file = files::regular(path, false)?;
         let mut hasher = XxHash3_64::default();
         let mut buffer = vec![0; 128 * 1024];
         loop {
@@ -130,7 +130,11 @@ pub(super) fn inspect(
     let mut areas = Vec::new();
     let path = format!("/proc/{pid}/pagemap");
     let pagemap = File::open(&path).map_err(Error::io(format!("open {path}")))?;
-    for area in proc::areas(pid)? {
+    let found = proc::areas(pid)?;
+    if let Some(reason) = too_many(found.len())? {
+        super::refuse(refusals, reason);
+    }
+    for area in found {
         let kind = match kind(pid, &area, &mut mapped)? {
             Ok(Kind::Kernel(name)) => Ok(Kind::Kernel(name)),
             Ok(_) if pages::guarded(&pagemap, area.start, area.end) => Err(GUARDED.to_owned()),
@@ -157,9 +161,21 @@ pub(super) fn inspect(
     Ok((areas, mapped.files, executable))
 }
 
+/// Whether there are more areas than a thaw can stage: between two of them lies a third, which keeps their place.
+fn too_many(count: usize) -> Result<Option<String>, Error> {
+    /// More than the thawing process has itself.
+    const OTHERS: usize = 500;
+    let path = "/proc/sys/vm/max_map_count";
+    let limit = fs::read_to_string(path).map_err(Error::io(format!("read {path}")))?;
+    let limit: usize = limit.trim().parse().unwrap_or(usize::MAX);
+    let needed = 2 * count + OTHERS;
+    Ok((needed > limit)
+        .then(|| format!("has {count} areas: thawing takes {needed}, and vm.max_map_count is {limit}")))
+}
+
 /// What an area is, or why it cannot be held.
 fn kind(pid: i32, area: &proc::Area, mapped: &mut Mapped<'_>) -> Result<Result<Kind, String>, Error> {
-    if matches!(area.name.as_str(), "[vdso]" | "[vvar]" | "[vvar_vclock]") {
+    if KERNEL_AREAS.contains(&area.name.as_str()) {
         return Ok(Ok(Kind::Kernel(area.name.clone())));
     }
     if let Some((_, words)) = REFUSED.iter().find(|(flag, _)| area.has(flag)) {

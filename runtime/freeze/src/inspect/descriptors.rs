@@ -1,6 +1,8 @@
 //! Descriptors: regular files, directories, a few devices, and the standard streams.
 
 use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::process::identity;
@@ -12,6 +14,34 @@ use crate::sys::{self, Shared};
 /// Devices that are the same whenever they are opened: null, zero, full, random, urandom.
 const DEVICES: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
 
+/// File systems whose files only show what the kernel knows, by their magic numbers: proc, sysfs, debugfs, tracefs, cgroup,
+/// cgroup2, securityfs, selinuxfs, bpf, pstore, efivarfs, `binfmt_misc`, configfs, mqueue, nsfs, fusectl, resctrl.
+const SHOWN: [i64; 17] = [
+    0x9fa0,
+    0x6265_6572,
+    0x6462_6720,
+    0x7472_6163,
+    0x27_e0eb,
+    0x6367_7270,
+    0x7363_6673,
+    0xf97c_ff8c,
+    0xcafe_4a11,
+    0x6165_676c,
+    0xde5e_81e4,
+    0x4249_4e4d,
+    0x6265_6570,
+    0x1980_0202,
+    0x6e73_6673,
+    0x6573_5543,
+    0x0765_5821,
+];
+
+/// Whether it is one of those.
+pub(crate) fn is_known_device(metadata: &fs::Metadata) -> bool {
+    let number = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
+    metadata.file_type().is_char_device() && DEVICES.contains(&number)
+}
+
 /// An open file description, and what tells it from others.
 struct Known {
     number: i32,
@@ -22,6 +52,7 @@ pub(super) fn inspect(
     pid: i32,
     refusals: &mut Vec<Refusal>,
 ) -> Result<(Vec<OpenFile>, Vec<Descriptor>), Error> {
+    let process = sys::open_process(pid).map_err(Error::io(format!("open process {pid}")))?;
     let (mut files, mut descriptors, mut known) = (Vec::new(), Vec::new(), Vec::<Known>::new());
     for number in proc::numbers(pid, "fd")? {
         // One that has just been closed is none.
@@ -47,11 +78,15 @@ pub(super) fn inspect(
             descriptors.push(Descriptor { number, file, close_on_exec });
             continue;
         }
+        // A standard stream that is a file is one as any other.
+        let inherited =
+            number <= 2 && metadata.as_ref().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         let found = metadata
             .map_err(|error| format!("cannot be looked at: {error}"))
-            .and_then(|metadata| open_file(&target, &text, flags, &metadata));
+            .and_then(|metadata| open_file(&target, &text, flags, &metadata))
+            .and_then(|file| can_be_opened_again(file, sys::copy_descriptor(&process, number)));
         let file = match found {
-            Err(_) if number <= 2 => OpenFile::Inherited { stream: number },
+            Err(_) if inherited => OpenFile::Inherited { stream: number },
             Err(reason) => {
                 refusals.push(Refusal::Descriptor { number, target, reason });
                 continue;
@@ -76,9 +111,7 @@ fn open_file(
     if !target.starts_with('/') || !(kind.is_file() || kind.is_dir() || kind.is_char_device()) {
         return Err(format!("{} cannot be frozen", words(target)));
     }
-    if kind.is_char_device()
-        && !DEVICES.contains(&(libc::major(metadata.rdev()), libc::minor(metadata.rdev())))
-    {
+    if kind.is_char_device() && !is_known_device(metadata) {
         return Err("this device cannot be frozen".to_owned());
     }
     if identity(target) != Some((metadata.dev(), metadata.ino())) {
@@ -95,6 +128,20 @@ fn open_file(
         proc::fields(information).get("pos").and_then(|position| position.parse().ok()).unwrap_or(0);
     let regular = kind.is_file().then(|| proc::size_and_time(metadata));
     Ok(OpenFile::Path { path: target.to_owned(), flags, position, regular, locks })
+}
+
+/// What only shows of the open file itself.
+fn can_be_opened_again(file: OpenFile, copy: io::Result<OwnedFd>) -> Result<OpenFile, String> {
+    let failed = |error| format!("cannot be looked at: {error}");
+    let copy = copy.map_err(failed)?;
+    let regular = matches!(file, OpenFile::Path { regular: Some(_), .. });
+    if regular && SHOWN.contains(&sys::file_system(&copy).map_err(failed)?) {
+        return Err("the file only shows what the kernel knows".to_owned());
+    }
+    if sys::signals(&copy) {
+        return Err("signals somebody (F_SETOWN, F_SETSIG or F_NOTIFY)".to_owned());
+    }
+    Ok(file)
 }
 
 /// A line like `1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`.

@@ -8,8 +8,21 @@ use crate::proc;
 use crate::sys::{self, Shared};
 
 /// What threads of one process may differ in, although the C library never lets them.
-const ALIKE: [&str; 9] =
-    ["Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"];
+const ALIKE: [&str; 11] = [
+    "Uid",
+    "Gid",
+    "Groups",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    SPECULATION[0],
+    SPECULATION[1],
+];
+/// What a thaw hands on from itself and does not set (`PR_SET_SPECULATION_CONTROL`).
+const SPECULATION: [&str; 2] = ["Speculation_Store_Bypass", "SpeculationIndirectBranch"];
 
 pub(super) fn inspect(pid: i32, refusals: &mut Vec<Refusal>) -> Result<(), Error> {
     let status = proc::read(pid, "status")?;
@@ -33,6 +46,22 @@ pub(super) fn inspect(pid: i32, refusals: &mut Vec<Refusal>) -> Result<(), Error
     }
     if field("State").starts_with('T') {
         refuse(refusals, "is stopped by job control: continue it first");
+    }
+    let own_status = proc::read(own, "status")?;
+    let own_status = proc::fields(&own_status);
+    for name in SPECULATION {
+        if status.get(name) != own_status.get(name) {
+            refuse(refusals, format!("has another {name} than this one: {}", field(name)));
+        }
+    }
+    // Where no security module gives one, it cannot be read.
+    let label = |pid| proc::read(pid, "attr/current").ok();
+    if label(pid) != label(own) {
+        let label = label(pid).unwrap_or_default();
+        refuse(
+            refusals,
+            format!("has another security label than this one: {}", label.trim_end_matches(['\0', '\n'])),
+        );
     }
     namespaces(pid, refusals)?;
     if identity("/proc/self/root") != identity(&format!("/proc/{pid}/root")) {

@@ -1,73 +1,16 @@
-//! Whether an image is whole, and whether it can run here, now.
+//! Whether an image can run here, now.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use crate::error::Error;
 use crate::hex::Hex;
 use crate::inspect::Fingerprints;
-use crate::numbers::PAGE;
 use crate::proc::{self, Stat};
-use crate::state::{Kind, Machine, MappedFile, OpenFile, State};
+use crate::state::{Machine, MappedFile, OpenFile, State};
 
 /// The end of user addresses with four-level page tables.
 pub(super) const END: u64 = 0x7fff_ffff_f000;
-
-/// What the rest relies on: sorted areas, indices that lead somewhere, as many pages as checksums.
-pub(super) fn consistent(folder: &Path, state: &State) -> Result<(), Error> {
-    let damaged = |file: &str, reason: &str| {
-        Err(Error::Damaged { path: folder.join(file).display().to_string(), reason: reason.to_owned() })
-    };
-    let (mut end, mut stored) = (PAGE, 0_u64);
-    for area in &state.memory.areas {
-        let (start, stop) = (area.start.0, area.end.0);
-        if start < end || stop <= start || stop > END || start % PAGE != 0 || stop % PAGE != 0 {
-            return damaged("state.json", "its areas overlap or are none");
-        }
-        end = stop;
-        let mut within = start;
-        for (from, pages) in &area.stored {
-            let len = pages.checked_mul(PAGE).filter(|len| *len <= stop - start);
-            let Some(len) = len.filter(|len| *len > 0 && from.0 >= within && from.0 <= stop - len) else {
-                return damaged("state.json", "it has pages outside of their area");
-            };
-            within = from.0 + len;
-            stored += len;
-        }
-        if let Kind::File { file, offset, .. } = area.kind {
-            if file >= state.mapped.len() || offset.0 % PAGE != 0 {
-                return damaged("state.json", "it maps a file that it does not name");
-            }
-        }
-    }
-    let pages = &state.pages;
-    let chunks =
-        pages.size.checked_div(pages.chunk).map(|whole| whole + u64::from(pages.size % pages.chunk != 0));
-    let largest = 1 << 26;
-    if pages.chunk > largest {
-        return damaged("state.json", "its chunks are too large");
-    }
-    if stored != pages.size || chunks != Some(pages.checksums.len() as u64) || pages.chunk % PAGE != 0 {
-        return damaged("state.json", "its pages and their checksums are not as many");
-    }
-    if state.threads.first().is_none_or(|first| first.tid != state.process.pid)
-        || state.process.executable >= state.mapped.len()
-        || state.descriptors.iter().any(|descriptor| {
-            descriptor.file >= state.files.len() || !(0..1 << 24).contains(&descriptor.number)
-        })
-        || state.threads.iter().any(|thread| thread.pending.iter().any(|signal| signal.0.len() != 128))
-        || state.process.pending.iter().any(|signal| signal.0.len() != 128)
-    {
-        return damaged("state.json", "it names what it does not have");
-    }
-    let path = folder.join("pages");
-    let size = fs::metadata(&path).map_err(Error::io(format!("look at {}", path.display())))?.size();
-    if size != pages.size {
-        return damaged("pages", &format!("it has {size} bytes and should have {}", pages.size));
-    }
-    Ok(())
-}
 
 /// Everything that keeps the image from running here, after `reasons` that are known already.
 pub(super) fn welcome(state: &State, mut reasons: Vec<String>) -> Result<(), Error> {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::IntoRawFd;
 
 use super::told;
 use crate::error::Error;
+use crate::inspect::is_known_device;
 use crate::numbers::id;
 use crate::proc;
 use crate::state::{Lock, OpenFile, State};
@@ -53,8 +54,9 @@ pub(super) fn restore(state: &State, mapped: HashMap<usize, File>, report: i32) 
             OpenFile::Inherited { stream } => {
                 usize::try_from(*stream).ok().and_then(|at| streams.get(at).copied()).flatten()
             }
-            OpenFile::Path { path, flags, position, .. } => {
-                let low = open(path, *flags, *position).map_err(Error::io(format!("open {path}")))?;
+            OpenFile::Path { path, flags, position, regular, .. } => {
+                let low = open(path, *flags, *position, regular.is_some())
+                    .map_err(Error::io(format!("open {path}")))?;
                 let high = moved(low)?;
                 close(low);
                 Some(high)
@@ -98,16 +100,34 @@ fn close(descriptor: i32) {
     let _ = unsafe { libc::close(descriptor) };
 }
 
-fn open(path: &str, flags: u32, position: u64) -> io::Result<i32> {
+/// Opens what is a regular file, or what is a directory or one of the known devices, and nothing else: anything else might
+/// wait or do something.
+fn open(path: &str, flags: u32, position: u64, regular: bool) -> io::Result<i32> {
+    let allowed = |metadata: &Metadata| {
+        let kind = metadata.file_type();
+        let fits = if regular { kind.is_file() } else { kind.is_dir() || is_known_device(metadata) };
+        let words = if regular { "not a regular file" } else { "neither a directory nor a known device" };
+        if fits { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, words)) }
+    };
+    allowed(&std::fs::metadata(path)?)?;
     let name = CString::new(path).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     // Nothing is made or cut off, and no terminal becomes this process's own.
-    let never = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC;
+    let never = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
     let flags = i32::try_from(flags & !id(never)).unwrap_or(0) | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: the name ends with a zero.
-    let opened = check(libc::c_long::from(unsafe { libc::open(name.as_ptr(), flags) }))?;
+    let opened = check(libc::c_long::from(unsafe { libc::open(name.as_ptr(), flags | libc::O_NONBLOCK) }))?;
     let descriptor = i32::try_from(opened).unwrap_or(-1);
+    // It may have been replaced meanwhile.
+    allowed(&std::fs::metadata(format!("/proc/self/fd/{descriptor}"))?)?;
+    if flags & libc::O_PATH != 0 {
+        return Ok(descriptor);
+    }
+    if flags & libc::O_NONBLOCK == 0 {
+        // SAFETY: takes three numbers.
+        check(libc::c_long::from(unsafe { libc::fcntl(descriptor, libc::F_SETFL, flags) }))?;
+    }
     let position = i64::try_from(position).unwrap_or(i64::MAX);
-    if position != 0 && flags & libc::O_PATH == 0 {
+    if position != 0 {
         // SAFETY: takes numbers.
         check(unsafe { libc::lseek(descriptor, position, libc::SEEK_SET) })?;
     }

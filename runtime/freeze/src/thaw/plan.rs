@@ -211,6 +211,8 @@ fn build(state: &State, layout: &Layout, host_rseq: [u64; 3], kept: Kept) -> (Pl
         no_new_privs: u32::from(process.no_new_privs),
         parent_death_signal: process.parent_death_signal,
         child_subreaper: u32::from(process.child_subreaper),
+        barriers: process.barriers,
+        lock_future: process.lock_future,
         threads: block.put(&threads),
         system_call: state.memory.way_back[0].0,
         report: kept.report,
@@ -341,6 +343,10 @@ pub(super) fn attributes(state: &State) -> Result<(), Error> {
         // SAFETY: takes nothing.
         let session = check(libc::c_long::from(unsafe { libc::setsid() }));
         session.map_err(Error::io("begin a session"))?;
+    }
+    if let Some(filter) = process.core_filter {
+        let path = "/proc/self/coredump_filter";
+        std::fs::write(path, filter.to_string()).map_err(Error::io(format!("write {path}")))?;
     }
     let path = "/proc/self/oom_score_adj";
     let adjustment = process.oom_score_adj.to_string();

@@ -19,7 +19,7 @@ use crate::hex::Hex;
 use crate::numbers::{PAGE, word};
 use crate::pages::{self, Chunk, Piece};
 use crate::state::{Area, Kind, State};
-use crate::sys;
+use crate::{files, sys};
 
 /// From how many bytes on pages are made in one go before they are filled.
 const WORTH_IT: usize = 64 * 1024;
@@ -65,6 +65,10 @@ pub(super) fn memory(
             offset = at.0;
         }
         let has = |flag: &str| area.flags.iter().any(|has| has == flag);
+        if has("dp") && area.kind == Kind::Anonymous {
+            const MAP_DROPPABLE: i32 = 0x08;
+            flags = MAP_DROPPABLE | libc::MAP_ANONYMOUS;
+        }
         flags |= if has("nr") { libc::MAP_NORESERVE } else { 0 };
         flags |= if has("gd") { libc::MAP_GROWSDOWN } else { 0 };
         let what = || format!("map the area at {}", area.start);
@@ -81,15 +85,33 @@ pub(super) fn memory(
     for (area, staged) in state.memory.areas.iter().zip(&layout.staged) {
         let Some(staged) = *staged else { continue };
         if area.flags.iter().any(|flag| flag == "lo") {
-            let only_what_is_used = libc::c_uint::from(area.flags.iter().any(|flag| flag == "lf"));
+            let only_what_is_used = area.flags.iter().any(|flag| flag == "lf");
             let (_, len) = extent(area, layout.longer);
-            let address = std::ptr::without_provenance::<libc::c_void>(word(staged));
-            // SAFETY: only keeps pages in memory.
-            let answer = unsafe { libc::mlock2(address, word(len), only_what_is_used) };
-            sys::check(libc::c_long::from(answer)).map_err(Error::io("lock memory"))?;
+            lock(staged, len, only_what_is_used).map_err(Error::io("lock memory"))?;
         }
     }
     Ok(files)
+}
+
+/// Keeps an area's pages in memory: those that are used, or all.
+///
+/// The kernel answers ENOMEM both where the limit is too low and where it cannot make a page, as where nothing may be
+/// accessed (`mlockall(2)` locks such areas too, without a word). So an area is first locked without any page being made:
+/// what the second call cannot make, the frozen process did not have either.
+fn lock(address: u64, len: u64, only_what_is_used: bool) -> std::io::Result<()> {
+    let lock = |flags| {
+        let address = std::ptr::without_provenance::<libc::c_void>(word(address));
+        // SAFETY: only keeps pages in memory.
+        sys::check(libc::c_long::from(unsafe { libc::mlock2(address, word(len), flags) })).map(drop)
+    };
+    lock(libc::MLOCK_ONFAULT)?;
+    if only_what_is_used {
+        return Ok(());
+    }
+    match lock(0) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => Ok(()),
+        other => other,
+    }
 }
 
 /// Opens a mapped file once, to be written if any of its mappings may be.
@@ -99,8 +121,7 @@ fn open(state: &State, index: usize, files: &mut HashMap<usize, File>) -> Result
     }
     let (path, writable) =
         state.mapped.get(index).map_or(("", false), |file| (file.path.as_str(), file.writable));
-    let file = File::options().read(true).write(writable).open(path);
-    let file = file.map_err(Error::io(format!("open {path}")))?;
+    let file = files::regular(path, writable).map_err(Error::io(format!("open {path}")))?;
     let descriptor = file.as_raw_fd();
     files.insert(index, file);
     Ok(descriptor)
@@ -142,7 +163,7 @@ fn fill(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Error> {
     let path = folder.join("pages");
-    let file = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
+    let file = files::regular(&path, false).map_err(Error::io(format!("open {}", path.display())))?;
     let memory = File::options().write(true).open("/proc/self/mem");
     let memory = memory.map_err(Error::io("write staged memory"))?;
     let chunks = chunks(state, layout);

@@ -32,9 +32,22 @@ pub(super) fn last(first: i32) -> i32 {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Told {
     Done,
-    Damaged { path: String, reason: String },
-    Foreign { reasons: Vec<String> },
-    Failed { what: String, errno: i32 },
+    Damaged {
+        path: String,
+        reason: String,
+    },
+    Foreign {
+        reasons: Vec<String>,
+    },
+    Failed {
+        what: String,
+        errno: i32,
+    },
+    /// The same for an error that has no number.
+    Refused {
+        what: String,
+        why: String,
+    },
 }
 
 impl Told {
@@ -42,9 +55,10 @@ impl Told {
         match error {
             Error::Damaged { path, reason } => Self::Damaged { path: path.clone(), reason: reason.clone() },
             Error::Foreign { reasons } => Self::Foreign { reasons: reasons.clone() },
-            Error::Io { what, source } | Error::Restore { what, source } => {
-                Self::Failed { what: what.clone(), errno: source.raw_os_error().unwrap_or(libc::EIO) }
-            }
+            Error::Io { what, source } | Error::Restore { what, source } => match source.raw_os_error() {
+                Some(errno) => Self::Failed { what: what.clone(), errno },
+                None => Self::Refused { what: what.clone(), why: source.to_string() },
+            },
             other => Self::Failed { what: other.to_string(), errno: libc::EIO },
         }
     }
@@ -59,7 +73,8 @@ impl Told {
         if let Some(words) = bytes.strip_prefix(&WORDS) {
             return serde_json::from_slice(words).ok();
         }
-        let report = Report::read_from_bytes(bytes).ok()?;
+        // Two threads that fail at once both tell: the first one is heard.
+        let (report, _) = Report::read_from_prefix(bytes).ok()?;
         let step = Step::of(report.step)?;
         let subject = report.subject;
         let what = match step {
@@ -83,6 +98,8 @@ impl Told {
             Step::Limit => format!("set resource limit {subject}"),
             Step::Credentials => format!("take on the credentials of thread {subject}"),
             Step::Prctl => format!("set prctl option {subject}"),
+            Step::Barrier => format!("register for memory barriers ({subject})"),
+            Step::LockFuture => format!("lock memory to come ({subject})"),
         };
         Some(Self::Failed { what, errno: report.errno })
     }
@@ -91,6 +108,7 @@ impl Told {
         let (what, errno) = match self {
             Self::Damaged { path, reason } => return Error::Damaged { path, reason },
             Self::Foreign { reasons } => return Error::Foreign { reasons },
+            Self::Refused { what, why } => return Error::Restore { what, source: io::Error::other(why) },
             Self::Failed { what, errno } => (what, errno),
             Self::Done => ("nothing failed".to_owned(), 0),
         };
@@ -118,6 +136,12 @@ mod tests {
         }
         let report = Report { step: 0, errno: 0, subject: 0 };
         assert!(matches!(Told::read(report.as_bytes()), Some(Told::Done)));
+        let first = Report { step: Step::Rseq as u32, errno: 1, subject: 12 };
+        let both = [first.as_bytes(), Report { subject: 13, ..first }.as_bytes()].concat();
+        match Told::read(&both) {
+            Some(Told::Failed { what, errno: 1 }) => assert!(what.ends_with("of thread 12"), "{what}"),
+            other => panic!("{other:?}"),
+        }
         assert!(Told::read(b"").is_none());
         assert!(Told::read(&report.as_bytes()[..15]).is_none());
     }
