@@ -49,6 +49,19 @@ fn a_process_with_more_capabilities_is_named() {
     victim.end();
 }
 
+/// `CAP_SYS_PTRACE` is not `CAP_KILL`: a call that does not end is ended without a signal.
+#[test]
+fn who_may_trace_and_not_send_signals_ends_calls_all_the_same() {
+    let programs = programs();
+    let victim = Subject::start(&mut programs.subject(&["of-two-users"]));
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.args(["--inh-caps=+sys_ptrace", "--ambient-caps=+sys_ptrace"]);
+    command.arg(programs.path("subject")).args(["endless", &victim.pid().to_string()]);
+    assert_eq!(said(&mut command), "overdue true, and cured\n");
+    victim.end();
+}
+
 /// A mount of `/proc` that hides other users' processes is not taken for their absence.
 #[test]
 fn a_hidden_process_is_named() {

@@ -6,10 +6,12 @@
 
 use std::io::{Read, Write};
 use std::process::exit;
+use std::time::Duration;
 
 use pie_blob_inject::{CrashRisk, Error, MappingName, Target};
 use pie_blob_parasite::parasite;
 use pie_blob_tests::victim::Running;
+use pie_blob_wild::wild;
 
 fn main() {
     let mode: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +20,10 @@ fn main() {
         ["plain"] => ready(),
         ["undumpable"] => {
             kernel(libc::SYS_prctl, [number(libc::PR_SET_DUMPABLE), 0, 0, 0, 0]);
+            ready();
+        }
+        ["of-two-users"] => {
+            of_two_users();
             ready();
         }
         ["filtered"] => {
@@ -41,6 +47,7 @@ fn main() {
             report(cycle(victim.pid(), MappingName::Required));
             victim.end();
         }
+        ["endless", pid] => report(endless(pid.parse().unwrap_or(0))),
         ["give-and-take", pid] => report(give_and_take(pid.parse().unwrap_or(0))),
         ["give-for-ever", pid] => report(give_for_ever(pid.parse().unwrap_or(0))),
         _ => {
@@ -62,6 +69,23 @@ fn cycle(pid: i32, name: MappingName) -> Result<String, Error> {
     let differences = before.differences(&victim.snapshot()?);
     victim.release()?;
     Ok(format!("{answer}, risks {risks:?}, differences {differences:?}"))
+}
+
+/// Acts for nobody, whose its files in `/proc` are then, and belongs to somebody whom nobody may send signals to.
+fn of_two_users() {
+    const SOMEBODY: i64 = 1;
+    const NOBODY: i64 = 65534;
+    kernel(libc::SYS_setresuid, [SOMEBODY, NOBODY, SOMEBODY, 0, 0]);
+    kernel(libc::SYS_prctl, [number(libc::PR_SET_DUMPABLE), 1, 0, 0, 0]);
+}
+
+/// Calls what never comes back.
+fn endless(pid: i32) -> Result<String, Error> {
+    let target = Target::open(pid)?.deadline(Duration::from_millis(100));
+    let mut infected = target.seize()?.infect(&wild::BLOB)?;
+    let overdue = matches!(infected.call(wild::ENDLESS, ()), Err(Error::Deadline { .. }));
+    infected.cure()?.release()?;
+    Ok(format!("overdue {overdue}, and cured"))
 }
 
 /// Gives a pipe's end and takes it back: what is written into the other end arrives.
