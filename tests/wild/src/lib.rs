@@ -165,7 +165,7 @@ pub extern "C" fn sleeps(milliseconds: u64) -> c_int {
 pub extern "C" fn creates() -> c_int {
     /// `CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID`.
     const FLAGS: u64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x20_0000;
-    let alive: u32 = black_box(1);
+    let mut alive: u32 = 1;
     let thread: i64;
     // SAFETY: the new thread pushes nothing and ends; the kernel then clears `alive`, which lives until that is seen. The
     // registers that system calls break are named.
@@ -182,17 +182,18 @@ pub extern "C" fn creates() -> c_int {
             inout("rdi") FLAGS => _,
             in("rsi") 0_u64,
             in("rdx") 0_u64,
-            in("r10") &raw const alive,
+            in("r10") &raw mut alive,
             in("r8") 0_u64,
             out("rcx") _,
             out("r11") _,
         );
     }
+    let alive = &raw mut alive;
     // SAFETY: the variable lives; the kernel writes it.
-    while thread > 0 && unsafe { (&raw const alive).read_volatile() } != 0 {
+    while thread > 0 && unsafe { alive.read_volatile() } != 0 {
         // `FUTEX_WAIT` until it is no longer 1; woken early it looks again.
         // SAFETY: reads one word.
-        let _ = unsafe { syscall4(Sysno::futex, (&raw const alive).addr(), 0, 1, 0) };
+        let _ = unsafe { syscall4(Sysno::futex, alive.addr(), 0, 1, 0) };
     }
     c_int::try_from(thread.min(0)).unwrap_or(-1)
 }
