@@ -5,6 +5,9 @@
 /// In `rbx` at entry: the mapping is R-X everywhere, the segments still want their permissions.
 pub const FIRST_CALL: u64 = 1;
 
+/// In `rbx` at the first entry: children that the process makes get no copy of the mapping (`MADV_DONTFORK`).
+pub const KEEP_FROM_CHILDREN: u64 = 2;
+
 /// In `rbp` at the end: the export returned; `rbx` is its result.
 pub const RETURNED: u64 = 0;
 

@@ -89,16 +89,16 @@ impl MapsFile {
     ///
     /// [`Error::Changed`] when the program is no longer the one that it was.
     pub(crate) fn is_free(&self, range: &Range<u64>) -> Result<bool, Error> {
-        Ok(self.next(range.start)?.is_none_or(|next| next.range.start >= range.end))
+        Ok(self.at_or_above(range.start)?.is_none_or(|next| next.range.start >= range.end))
     }
 
     /// The area that a place lies in, and whether it may be written.
     pub(crate) fn area(&self, place: u64) -> Result<Option<Found>, Error> {
-        Ok(self.next(place)?.filter(|next| next.range.contains(&place)))
+        Ok(self.at_or_above(place)?.filter(|next| next.range.contains(&place)))
     }
 
     /// The area that a place lies in, else the next one above it.
-    fn next(&self, place: u64) -> Result<Option<Found>, Error> {
+    pub(crate) fn at_or_above(&self, place: u64) -> Result<Option<Found>, Error> {
         match maps::next(&self.file, place) {
             Ok(found) => Ok(found),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(Error::Changed { pid: self.tid }),

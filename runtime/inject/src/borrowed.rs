@@ -5,27 +5,28 @@
 //! runs into the frames and from there into its own state.
 
 mod back;
+mod call;
 mod lay;
 mod watched;
 
 use std::time::{Duration, Instant};
 
 use crate::machine::{Entering, Frames, Gadgets, Machine, Native};
-use crate::sys::ptrace::{self, Resume};
+use crate::sys::ptrace::{self, Resume, UserDispatch};
 use crate::sys::wait::{self, Change};
-use crate::system_call::{self, SystemCall};
 use crate::target::Target;
 use crate::victim::Victim;
-use crate::{CrashRisk, Error, proc, restart, sys};
+use crate::watch::EndSignal;
+use crate::{CrashRisk, Error, proc, restart};
 
-pub(crate) use lay::Spot;
+pub(crate) use lay::{Mapping, Places, Spot};
 use watched::Watched;
 
 /// What the ABI lets a thread use below its stack pointer.
 const RED_ZONE: u64 = 128;
 
 /// Signals that code raises by itself.
-const FAULTS: [i32; 6] =
+pub(crate) const FAULTS: [i32; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
 
 /// A thread whose registers are somebody else's for a while.
@@ -42,9 +43,15 @@ pub(crate) struct Borrowed {
     /// Whether the victim catches it or waits for it: none was free of that.
     end_means_something: bool,
     gadgets: Gadgets,
+    /// The process and the thread, as the victim counts them.
+    ids: (i32, i32),
+    /// Which of its system calls become signals.
+    user_dispatch: UserDispatch,
     frames: Option<Frames>,
-    /// The bytes that the frames lie on.
-    covered: Vec<u8>,
+    /// Whether the frames lie in the blob's own mapping.
+    in_mapping: bool,
+    /// Whether the thread has taken its extended state up by itself since the blob ran.
+    has_state: bool,
     /// Whether anything has been changed that must be given back.
     changed: bool,
     /// Whether the blob has waited itself: the kernel has one place to note how a wait goes on, and it may no longer hold
@@ -56,6 +63,8 @@ pub(crate) struct Borrowed {
     switches: Option<u64>,
     /// How long it was waited for in vain: it runs, and cannot be given anything back.
     lost: Option<Duration>,
+    /// Whether it has ended.
+    gone: bool,
 }
 
 /// How the thread came to stand still again.
@@ -70,24 +79,25 @@ pub(crate) enum Stopped {
 }
 
 impl Borrowed {
-    /// Saves the state of a thread and writes the frames that lead back to it, the first of which makes the system call
-    /// `undo`.
+    /// Saves the state of a thread and writes the frames that lead back to it, the first of which unmaps the blob.
     pub(crate) fn take(
         victim: &mut Victim,
         target: &Target,
         tid: i32,
         spot: &Spot,
-        undo: &SystemCall,
+        mapping: &Mapping,
     ) -> Result<Self, Error> {
         let pid = victim.pid;
         let kernel = |action| Error::kernel(action, pid);
-        victim.assess_thread(tid)?;
+        victim.deliver_faults(tid)?;
+        let ids = victim.assess_thread(tid)?;
         let Some(original) = Native::of(tid).map_err(kernel("read registers"))? else {
             return Err(Error::Compat { pid });
         };
         let state = Native::state_of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
         let resume_at = original.resume_at(tid).map_err(kernel("read the restartable sequence"))?;
+        let user_dispatch = ptrace::user_dispatch(tid).map_err(kernel("read the user dispatch"))?;
         let (mut end, mut end_means_something) = victim.end_signal(mask);
         if end_means_something {
             // A thread blocks everything for a moment when it begins, ends or starts another.
@@ -95,8 +105,11 @@ impl Borrowed {
         }
         if end_means_something {
             victim.add_risk(CrashRisk::SignalsCaught);
-            victim.check_risks()?;
         }
+        if user_dispatch != UserDispatch::OFF {
+            victim.add_risk(CrashRisk::UserDispatch);
+        }
+        victim.check_risks()?;
         let mut borrowed = Self {
             tid,
             original,
@@ -106,16 +119,20 @@ impl Borrowed {
             end,
             end_means_something,
             gadgets: target.gadgets,
+            ids,
+            user_dispatch,
             frames: None,
-            covered: Vec::new(),
+            in_mapping: false,
+            has_state: true,
             changed: false,
             wait_forgotten: false,
             stops: 0,
             switches: None,
             lost: None,
+            gone: false,
         };
-        borrowed.lay_frames(victim, target, spot, undo)?;
-        victim.borrowed.push((tid, borrowed.original.stack()));
+        borrowed.lay_frames(victim, target, spot, mapping)?;
+        victim.borrowed.push(tid);
         Ok(borrowed)
     }
 
@@ -123,90 +140,6 @@ impl Borrowed {
     pub(crate) fn seized_just_now(self, victim: &Victim) -> Self {
         let known = victim.is_seized() && victim.pid == self.tid;
         Self { switches: victim.switches.filter(|_| known), ..self }
-    }
-
-    /// Makes one system call in the victim's name and returns what it answered.
-    pub(crate) fn system_call(&mut self, victim: &mut Victim, call: &SystemCall) -> Result<u64, Error> {
-        self.start_system_call(victim, call, self.undo_or_own())?;
-        self.finish_system_call(victim, call)
-    }
-
-    /// Makes a system call after which nothing is left to undo.
-    pub(crate) fn last_system_call(&mut self, victim: &mut Victim, call: &SystemCall) -> Result<u64, Error> {
-        self.start_system_call(victim, call, self.resume_or_own())?;
-        self.finish_system_call(victim, call)
-    }
-
-    /// Has the thread stand before the system call after which nothing is left to undo, without making it: the state in
-    /// which it undoes everything if it is left alone. Nothing where it has no frames to go back through.
-    pub(crate) fn stand_by(&mut self, victim: &Victim, last: &SystemCall) -> Result<(), Error> {
-        match &self.frames {
-            Some(frames) => self.start_system_call(victim, last, frames.resume),
-            None => Ok(()),
-        }
-    }
-
-    fn start_system_call(&mut self, victim: &Victim, call: &SystemCall, rsp: u64) -> Result<(), Error> {
-        let registers = self.original.calling(self.gadgets.call().address, rsp, call);
-        self.go_to(victim, &registers)
-    }
-
-    /// Sets registers, and the mask where it is still the thread's own: in this order.
-    fn go_to(&mut self, victim: &Victim, registers: &Native) -> Result<(), Error> {
-        registers.set(self.tid).map_err(Error::kernel("set registers", victim.pid))?;
-        if !self.changed {
-            self.changed = true;
-            ptrace::set_signal_mask(self.tid, self.running_mask())
-                .map_err(Error::kernel("set the signal mask", victim.pid))?;
-        }
-        Ok(())
-    }
-
-    /// Everything is blocked while code is borrowed but the end signal and what code raises by itself: a blocked fault
-    /// would delete the victim's handler.
-    fn running_mask(&self) -> u64 {
-        FAULTS.iter().chain([&self.end]).fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
-    }
-
-    /// Lets the system call at hand run from its entry to its exit.
-    pub(crate) fn finish_system_call(
-        &mut self,
-        victim: &mut Victim,
-        call: &SystemCall,
-    ) -> Result<u64, Error> {
-        let pid = victim.pid;
-        for _ in ["entry", "exit"] {
-            self.resume(victim, Resume::ToSystemCall)?;
-            loop {
-                match self.wait_shortly(victim)? {
-                    Change::SystemCall => break,
-                    // It would be raised for ever.
-                    Change::Signal(libc::SIGSYS) if self.raised(victim, libc::SIGSYS)?.is_some() => {
-                        let source = std::io::Error::from_raw_os_error(libc::EPERM);
-                        return Err(Error::Refused { pid, call: call.name, source });
-                    }
-                    // So would this: its code is no longer what it was.
-                    Change::Signal(signal) if self.raised(victim, signal)?.is_some() => {
-                        return Err(Error::Changed { pid });
-                    }
-                    Change::Signal(signal) => {
-                        self.put_off(victim, signal);
-                        self.resume(victim, Resume::ToSystemCall)?;
-                    }
-                    Change::Event(_) | Change::JobStop | Change::Gone(_) => {
-                        self.resume(victim, Resume::ToSystemCall)?;
-                    }
-                }
-            }
-        }
-        let Some(registers) = Native::of(self.tid).map_err(Error::kernel("read registers", pid))? else {
-            return Err(Error::Compat { pid });
-        };
-        system_call::answer(registers.answer()).map_err(|source| Error::Refused {
-            pid,
-            call: call.name,
-            source,
-        })
     }
 
     /// Runs the blob from its entry until the call ends, however it ends. `done` is where a call stands then.
@@ -224,11 +157,19 @@ impl Borrowed {
         let pid = victim.pid;
         let registers = self.entering(entry);
         self.go_to(victim, &registers)?;
+        self.has_state = false;
         self.resume(victim, Resume::Continue)?;
+        let stop_within = victim.options.stop_within;
+        let end = EndSignal { process: pid, signal: self.end, stop_within };
         let mut until = Instant::now() + entry.deadline;
         let mut overdue = false;
         loop {
-            let signal = match self.wait(victim, until)? {
+            let (change, sent) = self.wait(victim, until, Some(end).filter(|_| !overdue))?;
+            if sent && !overdue {
+                overdue = true;
+                until = Instant::now() + stop_within;
+            }
+            let signal = match change {
                 Some(Change::Signal(signal)) => signal,
                 // A thread that could not be sent the signal has been interrupted instead.
                 Some(Change::Event(libc::PTRACE_EVENT_STOP)) if overdue => self.end,
@@ -241,18 +182,16 @@ impl Borrowed {
                     self.resume(victim, Resume::Continue)?;
                     continue;
                 }
-                None if overdue => return Err(self.lost(victim.options.stop_within)),
+                None if sent => continue,
+                None if overdue => return Err(self.lost(stop_within)),
                 None => {
+                    // Tracing does not take the right to send signals.
                     overdue = true;
-                    until = Instant::now() + victim.options.stop_within;
-                    // The thread is traced and not yet waited for: its id names nobody else.
-                    if let Err(source) = sys::tgkill(pid, self.tid, self.end) {
-                        // Tracing does not take the right to send signals.
-                        ptrace::interrupt(self.tid).map_err(|_| {
-                            self.lost = Some(entry.deadline);
-                            Error::kernel("end the call", pid)(source)
-                        })?;
-                    }
+                    until = Instant::now() + stop_within;
+                    ptrace::interrupt(self.tid).map_err(|source| {
+                        self.lost = Some(entry.deadline);
+                        Error::kernel("end the call", pid)(source)
+                    })?;
                     continue;
                 }
             };
@@ -292,51 +231,59 @@ impl Borrowed {
             (Gadgets::Pair { call, .. }, Some(_)) => call.address,
             _ => 0,
         };
-        let resume = self.frames.as_ref().map_or(0, |frames| frames.resume);
-        let &Entry { base, span, function, arguments, first, .. } = entry;
+        let resume = self.frames.as_ref().map_or(0, |frames| frames.resume_by_signal.unwrap_or(frames.resume));
+        let state = self.frames.as_ref().map_or(0, |frames| frames.state);
+        let &Entry { base, span, function, arguments, first, keep_from_children, .. } = entry;
         let (end, own_stack) = (self.end, self.own_stack());
-        let entering = Entering { base, span, function, arguments, first, end, call, resume, own_stack };
+        let entering = Entering {
+            base,
+            span,
+            function,
+            arguments,
+            first,
+            keep_from_children,
+            end,
+            call,
+            resume,
+            state,
+            own_stack,
+        };
         self.original.entering(self.undo_or_own(), &entering)
-    }
-
-    /// A signal that came while the thread was not its own: sent again at the end, but for the end signal where it means
-    /// nothing to the victim.
-    fn put_off(&self, victim: &mut Victim, signal: i32) {
-        if signal != self.end || self.end_means_something {
-            victim.defer(self.tid, signal);
-        }
     }
 
     fn resume(&self, victim: &Victim, how: Resume) -> Result<(), Error> {
         ptrace::resume(self.tid, how, 0).map_err(Error::kernel("resume it", victim.pid))
     }
 
-    /// Waits for what becomes of the thread; `None` when nothing has by then.
-    fn wait(&mut self, victim: &mut Victim, until: Instant) -> Result<Option<Change>, Error> {
-        /// After what time without news it is asked whether the whole process is ending.
-        const QUIET: Duration = Duration::from_millis(20);
-        loop {
-            let next_look = until.min(Instant::now() + QUIET);
-            let change = wait::change(self.tid, next_look).map_err(|source| match source.raw_os_error() {
-                // Another thread, which was left running, has executed a program: this one is no more.
-                Some(libc::ECHILD) => {
-                    self.forget(victim);
-                    Error::Changed { pid: victim.pid }
-                }
-                _ => Error::kernel("wait for it", victim.pid)(source),
-            });
-            match change? {
-                Some(Change::Gone(status)) => {
-                    wait::take_end(self.tid);
-                    self.forget(victim);
-                    return Err(Error::Died { pid: victim.pid, status });
-                }
-                Some(change) => {
-                    self.stops += 1;
-                    return Ok(Some(change));
-                }
-                None if Instant::now() >= until => return Ok(None),
-                None => victim.take_ended(self.tid),
+    /// Waits for what becomes of the thread, `None` when nothing has by then; and says whether `end` was sent to it meanwhile.
+    fn wait(
+        &mut self,
+        victim: &mut Victim,
+        until: Instant,
+        end: Option<EndSignal>,
+    ) -> Result<(Option<Change>, bool), Error> {
+        let waited = victim.wait(self.tid, until, end).map_err(|source| match source.raw_os_error() {
+            // Another thread, which was left running, has executed a program: this one is no more.
+            Some(libc::ECHILD) => {
+                self.forget(victim);
+                Error::Changed { pid: victim.pid }
+            }
+            _ => Error::kernel("wait for it", victim.pid)(source),
+        })?;
+        match waited.change {
+            Some(Change::Gone(status)) => {
+                wait::take_end(self.tid);
+                self.forget(victim);
+                Err(Error::Died { pid: victim.pid, status })
+            }
+            // The first thread has ended by itself, which is not reported while others live.
+            None if self.tid == victim.pid && proc::has_ended(self.tid) => {
+                self.forget(victim);
+                Err(Error::ThreadEnded { pid: victim.pid, tid: self.tid })
+            }
+            change => {
+                self.stops += u64::from(change.is_some());
+                Ok((change, waited.overdue))
             }
         }
     }
@@ -344,7 +291,7 @@ impl Borrowed {
     /// Waits for what becomes of the thread at once.
     fn wait_shortly(&mut self, victim: &mut Victim) -> Result<Change, Error> {
         let waited = victim.options.stop_within;
-        let change = self.wait(victim, Instant::now() + waited)?;
+        let (change, _) = self.wait(victim, Instant::now() + waited, None)?;
         change.ok_or_else(|| self.lost(waited))
     }
 
@@ -357,8 +304,9 @@ impl Borrowed {
     /// It is gone, and there is nothing to give back.
     fn forget(&mut self, victim: &mut Victim) {
         self.changed = false;
-        self.frames = None;
-        victim.threads.retain(|tid| *tid != self.tid);
+        self.gone = true;
+        victim.borrowed.retain(|tid| *tid != self.tid);
+        victim.forget(self.tid);
     }
 
     fn undo_or_own(&self) -> u64 {
@@ -387,6 +335,11 @@ impl Borrowed {
     pub(crate) fn unmaps_itself(&self) -> bool {
         self.frames.is_some()
     }
+
+    /// Whether the thread has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
+    }
 }
 
 /// Where and with what the blob is entered.
@@ -397,6 +350,8 @@ pub(crate) struct Entry {
     pub(crate) arguments: [u64; 6],
     /// Whether the segments still want their permissions.
     pub(crate) first: bool,
+    /// Whether children of the victim's are to have no copy.
+    pub(crate) keep_from_children: bool,
     /// How long it may take.
     pub(crate) deadline: Duration,
 }

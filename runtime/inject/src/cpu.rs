@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 
-use crate::proc;
 use crate::sys::cpu;
 
 thread_local! {
@@ -16,13 +15,11 @@ thread_local! {
 pub(crate) struct Beside(());
 
 impl Beside {
-    /// Moves to the processor that the thread `tid` ran on last; `None` where there is nothing to move or no right to, or
-    /// where the thread has a real-time priority: it would not let this one run there.
-    pub(crate) fn thread(tid: i32) -> Option<Self> {
+    /// Moves to the processor `there`; `None` where this thread may not run there.
+    pub(crate) fn processor(there: usize) -> Option<Self> {
         BESIDE.with_borrow_mut(|(victims, before)| {
             let now = cpu::allowed().ok()?;
             let allowed = before.as_ref().unwrap_or(&now);
-            let there = proc::processor(tid)?;
             if !cpu::contains(allowed, there) {
                 return None;
             }

@@ -13,7 +13,8 @@ pub enum CrashRisk {
     Seccomp,
     /// The program has no `syscall; ret` or no `rt_sigreturn` of its own that it could go back through.
     NoWayBack,
-    /// Its main stack has no unused pages for the signal frames, or its extended state fits into none.
+    /// No memory is certain to be unused for the signal frames: its main stack may not grow (a limit, a neighbour, a kernel that
+    /// does not say which pages have contents), or its extended state fits into none.
     NoRoomForFrames,
     /// A user shadow stack refuses signal frames that the kernel has not written.
     ShadowStack,
@@ -25,6 +26,12 @@ pub enum CrashRisk {
     Stopped,
     /// The mapping must have a name, which takes a descriptor for a moment: it would stay open.
     Descriptor,
+    /// Another thread than the first is stopped alone: the frames lie a mebibyte below what the first one's stack has in
+    /// use, which it could come down to meanwhile.
+    FirstThreadRuns,
+    /// It turns system calls of its own into signals (syscall user dispatch, as Wine does), which is switched off only while the
+    /// tracer lives.
+    UserDispatch,
     /// Other threads run while one that is not the first runs the blob: the pages with its way back would stay mapped.
     PageStays,
 }
@@ -34,7 +41,9 @@ impl fmt::Display for CrashRisk {
         f.write_str(match self {
             Self::Seccomp => "it has a seccomp filter, which sleeps only while its tracer lives",
             Self::NoWayBack => "its code has no `syscall; ret` or no `rt_sigreturn` to go back through",
-            Self::NoRoomForFrames => "its main stack has no unused pages for the signal frames",
+            Self::NoRoomForFrames => "its main stack has no pages for the signal frames that are certain to be unused",
+            Self::FirstThreadRuns => "its first thread runs on, and the signal frames lie below that one's stack",
+            Self::UserDispatch => "it uses syscall user dispatch, which is switched off only while its tracer lives",
             Self::ShadowStack => "it has a user shadow stack",
             Self::SignalsCaught => {
                 "it catches or blocks SIGURG, SIGWINCH and SIGCHLD: it would see one, or miss one"

@@ -147,6 +147,29 @@ pub enum Error {
         /// The id asked for.
         tid: i32,
     },
+    /// The thread is a worker of the kernel's (`iou-wrk`, `iou-sqp`, vhost): it never runs code of the program.
+    #[error("process {pid}: thread {tid} is a worker of the kernel's and runs no code: name another")]
+    KernelWorker {
+        /// The process.
+        pid: i32,
+        /// The thread.
+        tid: i32,
+    },
+    /// The thread has ended while the process goes on.
+    #[error("process {pid}: thread {tid} has ended")]
+    ThreadEnded {
+        /// The process.
+        pid: i32,
+        /// The thread.
+        tid: i32,
+    },
+    /// The process has every readable page executable as well (`READ_IMPLIES_EXEC` in its personality): the blob's data would
+    /// be writable and executable.
+    #[error("process {pid}: its personality makes readable pages executable (READ_IMPLIES_EXEC): the blob's data would be writable and executable; start it without `setarch --read-implies-exec`, or link it with `-z noexecstack`")]
+    ReadImpliesExec {
+        /// The process.
+        pid: i32,
+    },
     /// It ended while it was being worked on.
     #[error("process {pid}: died (status {status})")]
     Died {

@@ -10,7 +10,7 @@ use pie_blob_std::abi::{self, PanicNote};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::arguments::{Call, Room};
-use crate::borrowed::{Borrowed, Entry, Spot, Stopped};
+use crate::borrowed::{Borrowed, Entry, Mapping, Spot, Stopped};
 use crate::machine::{Machine, Native};
 use crate::sys::memory;
 use crate::system_call::SystemCall;
@@ -57,10 +57,10 @@ impl Infected {
         target.prepare_in_place(loadable)?;
         target.keep_clear(loadable)?;
         let Some(prepared) = target.prepared.take() else { return Err(Error::Changed { pid: victim.pid }) };
-        let undo = SystemCall::munmap(prepared.base, prepared.span);
+        let mapping = Mapping { base: prepared.base, span: prepared.span, done: false };
         let spot = Spot::Stack { second: false };
         let first = victim.first_thread()?;
-        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &undo)?.seized_just_now(&victim);
+        let borrowed = Borrowed::take(&mut victim, &target, first, &spot, &mapping)?.seized_just_now(&victim);
         let session = Session {
             victim,
             target,
@@ -196,7 +196,7 @@ impl Session {
         let call = SystemCall::mmap(base, span, permissions, flags, file);
         // Unless it is refused: whatever else fails, it may have been made.
         self.mapped = true;
-        let answer = self.borrowed.system_call(&mut self.victim, &call);
+        let answer = self.borrowed.map(&mut self.victim, &self.target, &call);
         self.mapped = !matches!(answer, Err(Error::Refused { .. }));
         if file != NO_FILE {
             self.borrowed.system_call(&mut self.victim, &SystemCall::close(file))?;
@@ -299,6 +299,7 @@ impl Session {
             function,
             arguments,
             first: self.first,
+            keep_from_children: self.victim.others_run(),
             deadline,
         };
         let done = self.prepared.base + u64::from(self.blob.__parts().done.unwrap_or(0));
@@ -336,6 +337,8 @@ impl Session {
                 Ok(value)
             }
             abi::REFUSED => {
+                // It has not noted what it needs to unmap itself.
+                self.at_end = false;
                 let errno = value.wrapping_neg();
                 let source = io::Error::from_raw_os_error(i32::try_from(errno).unwrap_or(libc::EINVAL));
                 Err(Error::Refused { pid, call: "mprotect", source })
@@ -381,7 +384,13 @@ impl Session {
     }
 
     fn cure(&mut self) -> Result<(), Error> {
+        if self.borrowed.is_gone() {
+            return self.cure_by_another();
+        }
         let unmapped = self.unmap();
+        if self.borrowed.is_gone() {
+            return unmapped.and_then(|()| self.cure_by_another());
+        }
         if matches!(unmapped, Err(Error::Kernel { .. })) && self.borrowed.unmaps_itself() {
             // This host can no longer do it: it leaves the thread as one that dies would, before the call that it could not
             // follow, and through its frames the thread takes all back by itself.
@@ -399,12 +408,29 @@ impl Session {
         if !std::mem::take(&mut self.mapped) {
             return Ok(());
         }
-        let call = SystemCall::munmap(self.prepared.base, self.prepared.span);
-        if self.at_end && self.unmapped_by_blob() == self.prepared.span && self.borrowed.unmaps_itself() {
-            self.borrowed.finish_system_call(&mut self.victim, &call)?;
+        let by_itself = self.unmapped_by_blob() == self.prepared.span;
+        let Self { borrowed, victim, target, prepared, .. } = self;
+        let call = SystemCall::munmap(prepared.base, prepared.span);
+        if self.at_end && by_itself && borrowed.unmaps_itself() {
+            borrowed.unmap_itself(victim, target, &call)?;
         } else {
-            self.borrowed.last_system_call(&mut self.victim, &call)?;
+            borrowed.last_system_call(victim, target, &call)?;
         }
         Ok(())
+    }
+
+    /// Unmaps the blob in another thread, because the one that ran it has ended.
+    fn cure_by_another(&mut self) -> Result<(), Error> {
+        let Self { borrowed, victim, target, prepared, .. } = self;
+        if std::mem::take(&mut self.mapped) {
+            let tid = victim.another_thread()?;
+            let mapping = Mapping { base: prepared.base, span: prepared.span, done: true };
+            let mut other = Borrowed::take(victim, target, tid, &self.spot.other(), &mapping)?;
+            let call = SystemCall::munmap(prepared.base, prepared.span);
+            let unmapped = other.last_system_call(victim, target, &call);
+            other.give_back(victim, target)?;
+            unmapped?;
+        }
+        borrowed.uncover(victim, target)
     }
 }

@@ -43,16 +43,19 @@ mod infected;
 #[cfg(feature = "lines")]
 pub mod lines;
 mod machine;
+mod note;
 mod place;
 mod policy;
 mod proc;
 mod restart;
 mod snapshot;
+mod stack;
 mod sys;
 mod system_call;
 mod target;
 mod thread;
 mod victim;
+mod watch;
 mod x86_64;
 
 pub use arguments::{Call, Pass, Returned, Room};
@@ -61,7 +64,7 @@ pub use error::Error;
 pub use infected::{Infected, Others};
 pub use policy::Rule;
 pub use snapshot::{Difference, Snapshot};
-pub use target::{MappingName, Target};
+pub use target::{MappingName, Stop, Target};
 pub use thread::{ThreadState, WayBack};
 pub use victim::Victim;
 

@@ -10,6 +10,8 @@ use crate::areas::Area;
 use crate::sys::memory::Memory;
 use crate::system_call::SystemCall;
 
+pub(crate) use crate::x86_64::chain::Chain;
+
 /// The instruction set that this crate is compiled for.
 pub(crate) type Native = crate::x86_64::registers::Registers;
 
@@ -67,8 +69,10 @@ pub(crate) trait Machine: Copy + Debug + PartialEq {
     fn gadgets(memory: &Memory, areas: &[Area]) -> Option<Gadgets>;
     /// How many bytes the frames of a thread with `state` bytes of such state take.
     fn frame_space(state: usize) -> usize;
-    /// Lays out the frames that lead a thread back; `None` where its state is none that a frame can hold.
+    /// Lays out the frames that lead a thread back, aligned to 64 bytes; `None` where its state is none that a frame can hold.
     fn frames(address: u64, original: &Original<'_, Self>, way: &Way, undo: &SystemCall) -> Option<Frames>;
+    /// Whether frames still lie in memory as they were written.
+    fn frames_are_whole(memory: &Memory, frames: &Frames) -> bool;
     /// Whether code may end with a call: then what follows it is where a call comes back to.
     fn ends_with_call(code: &[u8]) -> bool;
 }
@@ -83,11 +87,15 @@ pub(crate) struct Entering {
     pub(crate) arguments: [u64; 6],
     /// Whether the segments still want their permissions.
     pub(crate) first: bool,
+    /// Whether children of the victim's are to have no copy.
+    pub(crate) keep_from_children: bool,
     /// The signal that ends the call.
     pub(crate) end: i32,
     /// Where it can make its last system call, and the frame that follows; 0 for none.
     pub(crate) call: u64,
     pub(crate) resume: u64,
+    /// The extended state that it takes up before its last system call; 0 for none.
+    pub(crate) state: u64,
     /// Where the thread's own stack is free.
     pub(crate) own_stack: u64,
 }
@@ -102,13 +110,22 @@ pub(crate) struct Original<'a, M> {
     pub(crate) state: &'a [u8],
 }
 
-/// The code through which a thread goes back by itself.
+/// The code through which a thread goes back by itself, and who it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     /// The address of a system call instruction that is followed by a return.
     pub(crate) call: u64,
     /// The address of an `rt_sigreturn`.
     pub(crate) sigreturn: u64,
+    /// The code by which a call stops its thread, where it may be used.
+    pub(crate) chain: Option<Chain>,
+    /// The process and the thread, as the victim counts them.
+    pub(crate) process: i32,
+    pub(crate) thread: i32,
+    /// The signal that stops the thread.
+    pub(crate) signal: i32,
+    /// What is mapped for the blob, and how many bytes.
+    pub(crate) mapping: (u64, u64),
 }
 
 /// Where the frames lie in the victim and what is in them.
@@ -118,9 +135,17 @@ pub(crate) struct Frames {
     pub(crate) undo: u64,
     /// The stack pointer with which a call returns into the resume frame.
     pub(crate) resume: u64,
+    /// The same by way of the end signal, which stops the thread where it would return into the frame.
+    pub(crate) undo_by_signal: Option<u64>,
+    pub(crate) resume_by_signal: Option<u64>,
+    /// Where a call's answer is kept that returns so. The undo frame unmaps what is found there.
+    pub(crate) mapped: u64,
+    pub(crate) unmapped: u64,
+    /// Where the extended state lies.
+    pub(crate) state: u64,
     /// Where `bytes` go.
     pub(crate) address: u64,
-    /// Both frames, and the mapping's name behind them.
+    /// The note, both frames, and the mapping's name behind them.
     pub(crate) bytes: Vec<u8>,
     /// Where the mapping's name lies.
     pub(crate) name: u64,
@@ -142,6 +167,8 @@ pub(crate) enum Gadgets {
         call: Gadget,
         /// `rt_sigreturn`.
         sigreturn: Gadget,
+        /// What a call goes on with that stops its thread by a signal.
+        chain: Option<Chain>,
     },
     /// System calls can be made while the tracer lives.
     CallOnly(Gadget),

@@ -43,6 +43,9 @@ pub(crate) struct Status {
     /// The letter of `State`.
     pub(crate) state: u8,
     pub(crate) process: i32,
+    /// The ids of process and thread in the pid namespace that they live in.
+    pub(crate) inner_process: i32,
+    pub(crate) inner_thread: i32,
     pub(crate) parent: i32,
     pub(crate) tracer: i32,
     pub(crate) threads: usize,
@@ -63,16 +66,21 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut status = Self::default();
+        let mut thread = 0;
         for line in text.split(|byte| *byte == b'\n') {
             // Compared as bytes: this runs while the victim is stopped.
             let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
             let (field, value) = line.split_at(colon);
             let value = || std::str::from_utf8(value.get(1..)?).ok().map(str::trim);
             let number = || value()?.parse::<i32>().ok();
+            let innermost = || value()?.split_ascii_whitespace().next_back()?.parse::<i32>().ok();
             let mask = || u64::from_str_radix(value()?, 16).ok();
             match field {
                 b"State" => status.state = *value()?.as_bytes().first()?,
                 b"Tgid" => status.process = number()?,
+                b"Pid" => thread = number()?,
+                b"NStgid" => status.inner_process = innermost()?,
+                b"NSpid" => status.inner_thread = innermost()?,
                 b"PPid" => status.parent = number()?,
                 b"TracerPid" => status.tracer = number()?,
                 b"Threads" => status.threads = usize::try_from(number()?).ok()?,
@@ -87,6 +95,10 @@ impl Status {
                 b"x86_Thread_features" => status.shadow_stack = value()?.contains("shstk"),
                 _ => {}
             }
+        }
+        // A kernel without pid namespaces has one number for each.
+        if status.inner_thread == 0 {
+            (status.inner_process, status.inner_thread) = (status.process, thread);
         }
         (status.process != 0).then_some(status)
     }
@@ -141,6 +153,38 @@ pub(crate) fn threads(pid: i32) -> Result<Vec<i32>, Error> {
     (0..4).for_each(|_| sys::count());
     let entries = std::fs::read_dir(&path).map_err(|source| failed(&path, pid, source))?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// Whether a thread has ended, or is a zombie until the others of its process have.
+pub(crate) fn has_ended(tid: i32) -> bool {
+    let state = |text: &str| text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    match std::fs::read_to_string(format!("/proc/{tid}/stat")) {
+        Ok(text) => matches!(state(&text), Some('Z' | 'X')),
+        Err(_) => true,
+    }
+}
+
+/// Whether a thread is a worker of the kernel's in a process: of an io_uring, of vhost. It never runs the program's code.
+pub(crate) fn is_worker(tid: i32) -> bool {
+    /// `PF_IO_WORKER`, `PF_USER_WORKER`.
+    const WORKER: u64 = 0x10 | 0x4000;
+    sys::count();
+    let text = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
+    // The flags are field 9; the state behind the name in parentheses is field 3.
+    let flags = text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6)?.parse::<u64>().ok());
+    flags.is_some_and(|flags| flags & WORKER != 0)
+}
+
+/// Refuses a thread whose readable pages are all executable.
+pub(crate) fn check_personality(pid: i32, tid: i32) -> Result<(), Error> {
+    const READ_IMPLIES_EXEC: u64 = 0x0040_0000;
+    sys::count();
+    // Where the kernel does not say, there is nothing to look at.
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/personality")).unwrap_or_default();
+    match u64::from_str_radix(text.trim(), 16) {
+        Ok(personality) if personality & READ_IMPLIES_EXEC != 0 => Err(Error::ReadImpliesExec { pid }),
+        _ => Ok(()),
+    }
 }
 
 /// The open descriptors of a process and what they refer to.

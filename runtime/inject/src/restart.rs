@@ -19,9 +19,10 @@ const ERESTART_RESTARTBLOCK: i64 = -516;
 
 /// Calls that answer `EINTR` to a mere stop and lose nothing when they start again.
 ///
-/// An error means of each that nothing was moved, so that nothing is moved twice. Never `close` (the descriptor is gone), `connect` (it goes on in the background), `io_uring_enter` (what was
-/// submitted is submitted).
-const STOPPED_BY_A_STOP: [i64; 20] = [
+/// An error means of each that nothing was moved, so that nothing is moved twice; of `io_uring_enter` that nothing was submitted,
+/// because the answer is a number otherwise. Never `close` (the descriptor is gone) and `connect` (it goes on in the
+/// background).
+const STOPPED_BY_A_STOP: [i64; 21] = [
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     SYS_EPOLL_PWAIT2,
@@ -43,9 +44,42 @@ const STOPPED_BY_A_STOP: [i64; 20] = [
     libc::SYS_writev,
     libc::SYS_accept,
     libc::SYS_accept4,
+    libc::SYS_io_uring_enter,
 ];
 const SYS_EPOLL_PWAIT2: i64 = 441;
 const SYS_IO_PGETEVENTS: i64 = 333;
+
+/// A wait with a time-out that a stop makes start again: its call, the argument that has the time, and what it answers once the
+/// time has passed.
+struct Timed {
+    call: i64,
+    argument: usize,
+    /// The value of an argument that says that there is no end; where it is 0 the argument is the address of a time.
+    endless: u64,
+    timed_out: i64,
+}
+
+const EAGAIN: i64 = -11;
+
+const fn timed(call: i64, argument: usize, endless: u64, timed_out: i64) -> Timed {
+    Timed { call, argument, endless, timed_out }
+}
+
+const TIMED: [Timed; 7] = [
+    timed(libc::SYS_epoll_wait, 3, 0xffff_ffff, 0),
+    timed(libc::SYS_epoll_pwait, 3, 0xffff_ffff, 0),
+    timed(SYS_EPOLL_PWAIT2, 3, 0, 0),
+    timed(libc::SYS_rt_sigtimedwait, 2, 0, EAGAIN),
+    timed(libc::SYS_semtimedop, 3, 0, EAGAIN),
+    timed(libc::SYS_io_getevents, 4, 0, 0),
+    timed(SYS_IO_PGETEVENTS, 4, 0, 0),
+];
+
+/// Whether a call has a time-out that a stop makes start again.
+pub(crate) fn starts_again(call: u64, arguments: &[u64]) -> bool {
+    let timed = TIMED.iter().find(|timed| u64::try_from(timed.call) == Ok(call));
+    timed.is_some_and(|timed| arguments.get(timed.argument).is_some_and(|time| *time & 0xffff_ffff != timed.endless || timed.endless == 0 && *time != 0))
+}
 
 /// Whether the kernel has noted for this thread how its wait goes on (the restart block).
 pub(crate) fn notes_a_wait(stopped: &impl Machine) -> bool {

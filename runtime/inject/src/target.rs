@@ -11,6 +11,7 @@ use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
 use crate::proc::{self, RunsFile, Status, StatusFile};
 use crate::sys::cpu;
+use crate::stack::Stack;
 use crate::sys::memory::Memory;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
@@ -50,11 +51,13 @@ pub struct Target {
     /// As they were when they were looked at last, while the process ran.
     pub(crate) areas: Vec<Area>,
     pub(crate) maps: MapsFile,
+    /// Its main stack, where that can be looked at.
+    pub(crate) stack: Option<Stack>,
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
     pub(crate) prepared: Option<Prepared>,
-    /// Whether this thread may run on one processor only: it cannot move to the victim's.
-    pub(crate) alone: bool,
+    /// The processor that this thread may run on, where it is only one: it cannot move to the victim's.
+    pub(crate) only_processor: Option<usize>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     pub(crate) suspends_filters: bool,
 }
@@ -74,6 +77,26 @@ pub enum MappingName {
     Required,
 }
 
+/// Which threads of a process are stopped.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// All of them: nothing that a blob looks at changes under its eyes.
+    #[default]
+    All,
+    /// One, which runs the blob; the others run on, so that the time for which anything stands still does not grow with their
+    /// number. It is the thread that minds least: one that runs, or waits in a call that goes on where it was, before one in a
+    /// call whose time-out starts again ([`waits`](crate::waits)). The first thread comes first among equals, and is the only
+    /// choice with [`Target::require_crash_safe`].
+    ///
+    /// Meanwhile the others may do what they like. One that executes a program or ends the process ends the stopped
+    /// thread as well ([`Error::Changed`], [`Error::Died`]); one that makes a child gives it no copy of the blob once its first
+    /// call has begun.
+    One,
+    /// As [`One`](Self::One), and it is this thread.
+    Thread(i32),
+}
+
 /// What a caller may choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
@@ -82,6 +105,7 @@ pub(crate) struct Options {
     pub(crate) deadline: Duration,
     pub(crate) stop_within: Duration,
     pub(crate) mapping_name: MappingName,
+    pub(crate) stop: Stop,
 }
 
 /// A blob as it will stand in this target.
@@ -142,6 +166,8 @@ impl Target {
             return Err(Error::NoSuchProcess { pid });
         }
         Native::ask_once();
+        proc::check_personality(pid, living)?;
+        let stack = Stack::among(&areas, living);
         let gadgets = Native::gadgets(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
@@ -149,6 +175,7 @@ impl Target {
             deadline: Duration::from_secs(5),
             stop_within: Duration::from_secs(5),
             mapping_name: MappingName::WhereSupported,
+            stop: Stop::All,
         };
         Ok(Self {
             pid,
@@ -157,10 +184,11 @@ impl Target {
             runs: Arc::new(RunsFile::open(pid)),
             areas,
             maps,
+            stack,
             gadgets,
             options,
             prepared: None,
-            alone: cpu::alone(),
+            only_processor: cpu::only_one(),
             suspends_filters: true,
         })
     }
@@ -203,6 +231,21 @@ impl Target {
     pub fn arguments(mut self, bytes: u64) -> Self {
         self.options.arguments = bytes;
         self.prepared = None;
+        self
+    }
+
+    /// Which threads are stopped: all unless asked for otherwise.
+    ///
+    /// ```no_run
+    /// use pie_blob_inject::{Stop, Target};
+    ///
+    /// let victim = Target::open(4711)?.stop(Stop::One).seize()?;
+    /// assert_eq!(victim.threads().len(), 1);
+    /// # Ok::<(), pie_blob_inject::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stop(mut self, which: Stop) -> Self {
+        self.options.stop = which;
         self
     }
 
@@ -304,7 +347,12 @@ impl Target {
         Ok(())
     }
 
-    /// Stops every thread of the process.
+    /// The processor that a thread ran on last, the first unless one is named.
+    pub(crate) fn processor_of(&self, tid: Option<i32>) -> Option<usize> {
+        proc::processor(tid.unwrap_or(self.pid))
+    }
+
+    /// Stops every thread of the process, or [the one](Self::stop) that was asked for.
     ///
     /// # Errors
     ///

@@ -63,7 +63,7 @@ impl Target {
     #[must_use]
     pub fn way_back(&self) -> Option<WayBack> {
         match self.gadgets {
-            Gadgets::Pair { call, sigreturn } => {
+            Gadgets::Pair { call, sigreturn, .. } => {
                 Some(WayBack { system_call: call.address, sigreturn: sigreturn.address })
             }
             Gadgets::CallOnly(_) => None,

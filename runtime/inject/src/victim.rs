@@ -1,6 +1,7 @@
 //! A process whose threads are all stopped.
 
 mod adopt;
+mod choose;
 mod leave;
 mod risks;
 mod seize;
@@ -8,17 +9,19 @@ mod stop;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pie_blob::Loadable;
 
+use crate::borrowed::Places;
 use crate::cpu::Beside;
 use crate::infected::Infected;
 use crate::proc::{RunsFile, Status, StatusFile};
-use crate::target::{Options, Target};
-use crate::{CrashRisk, Error};
+use crate::target::{Options, Stop, Target};
+use crate::watch::Watch;
+use crate::{CrashRisk, Error, proc};
 
-/// A process with every thread stopped, traced by the calling thread.
+/// A process whose threads are stopped, all or [one](Stop), traced by the calling thread.
 ///
 /// Goes on when dropped or [released](Self::release). Bound to its thread: the kernel takes ptrace requests only from
 /// the thread that seized.
@@ -36,16 +39,29 @@ pub struct Victim {
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
     suspends_filters: bool,
     pub(crate) status: Status,
+    /// The thread whose status that is.
+    status_of: i32,
     pub(crate) risks: Vec<CrashRisk>,
     /// Signals that cannot be blocked and came while remote code ran: sent again at the end.
     deferred: Vec<leave::Deferred>,
-    /// The threads that are borrowed, and where the stack of each is its own.
-    pub(crate) borrowed: Vec<(i32, u64)>,
+    /// The threads that are borrowed.
+    pub(crate) borrowed: Vec<i32>,
+    /// Where the frames of those lie on the main stack.
+    pub(crate) places: Option<Places>,
+    /// The thread that is stopped, where it is only one.
+    chosen: Option<i32>,
+    /// Whether other threads of the process run, and whether the first is among them.
+    others_run: bool,
+    pub(crate) first_runs: bool,
     /// How often its first thread had given its processor up when it had stopped.
     pub(crate) switches: Option<u64>,
     /// Whether job control had stopped it before.
     job_stopped: bool,
-    stopped_since: Instant,
+    /// When the first thread was told to stop.
+    stopped_since: Option<Instant>,
+    watch: Watch,
+    /// How long a wait looks before it lets this thread's processor go.
+    look_for: Duration,
     _beside: Option<Beside>,
     _bound: PhantomData<*mut ()>,
 }
@@ -70,18 +86,34 @@ impl Victim {
     }
 
     pub(crate) fn stop(target: Target) -> Result<Self, Error> {
-        let beside = if target.alone { None } else { Beside::thread(target.pid) };
-        let mut victim = Self::new(target, Held::Seized, Vec::new(), beside);
-        victim.stop_threads()?;
-        if !victim.suspends_filters {
-            // A filter that came after the look could end the victim for what it will be made to do.
-            victim.read_status()?;
+        let chosen = match target.options.stop {
+            Stop::All => None,
+            Stop::Thread(tid) => Some(tid),
+            Stop::One => Some(choose::least_disturbed(&target)?),
+        };
+        // Before this thread moves: the watchdog may run anywhere.
+        let watch = Watch::new(target.pid);
+        let place = target.processor_of(chosen);
+        let beside = match target.only_processor {
+            Some(_) => None,
+            None => place.and_then(Beside::processor),
+        };
+        let near = beside.is_some() || place.is_some() && place == target.only_processor;
+        let mut victim = Self::new(target, Held::Seized, Vec::new(), watch);
+        (victim.chosen, victim._beside) = (chosen, beside);
+        victim.look_for = if near { Duration::ZERO } else { stop::LOOK_FOR };
+        if let Some(tid) = chosen.filter(|tid| *tid != victim.pid) {
+            victim.status_of = tid;
+            victim.status_file = Arc::new(StatusFile::open(tid)?);
+            proc::check_personality(victim.pid, tid)?;
         }
+        victim.stop_threads()?;
         victim.assess()?;
         Ok(victim)
     }
 
-    fn new(target: Target, held: Held, threads: Vec<i32>, beside: Option<Beside>) -> Self {
+    fn new(target: Target, held: Held, threads: Vec<i32>, watch: Watch) -> Self {
+        watch.set_threads(&threads);
         Self {
             pid: target.pid,
             threads,
@@ -91,20 +123,32 @@ impl Victim {
             runs_file: Arc::clone(&target.runs),
             suspends_filters: target.suspends_filters,
             status: Status::default(),
+            status_of: target.pid,
             risks: Vec::new(),
             deferred: Vec::new(),
             borrowed: Vec::new(),
+            places: None,
+            chosen: None,
+            others_run: false,
+            first_runs: false,
             switches: None,
             job_stopped: false,
-            stopped_since: Instant::now(),
-            _beside: beside,
+            stopped_since: None,
+            watch,
+            look_for: Duration::ZERO,
+            _beside: None,
             _bound: PhantomData,
             target: Some(target),
         }
     }
 
+    /// Whether other threads of the process run while this one holds what it holds.
+    pub(crate) fn others_run(&self) -> bool {
+        self.others_run
+    }
+
     fn read_status(&mut self) -> Result<(), Error> {
-        self.status = self.status_file.read(self.pid)?;
+        self.status = self.status_file.read(self.status_of)?;
         Ok(())
     }
 
@@ -112,6 +156,19 @@ impl Victim {
     pub(crate) fn first_thread(&self) -> Result<i32, Error> {
         let first = self.threads.iter().find(|tid| **tid == self.pid).or_else(|| self.threads.first());
         first.copied().ok_or(Error::Zombie { pid: self.pid })
+    }
+
+    /// A stopped thread other than one that has ended; where only that was stopped, another is.
+    pub(crate) fn another_thread(&mut self) -> Result<i32, Error> {
+        if let Ok(tid) = self.first_thread() {
+            return Ok(tid);
+        }
+        let listed = proc::threads(self.pid)?;
+        let lives = |tid: &i32| !proc::has_ended(*tid) && !proc::is_worker(*tid);
+        let tid = listed.into_iter().find(lives).ok_or(Error::Zombie { pid: self.pid })?;
+        self.chosen = Some(tid);
+        self.stop_threads()?;
+        Ok(tid)
     }
 
     /// How often a thread has been given a processor.
@@ -130,16 +187,16 @@ impl Victim {
         self.pid
     }
 
-    /// The ids of its threads, all stopped.
+    /// The ids of its threads that are stopped: all of them, or [one](Stop).
     #[must_use]
     pub fn threads(&self) -> &[i32] {
         &self.threads
     }
 
-    /// When the first thread was told to stop.
+    /// When the first thread was told to stop; now, for a victim that its tracer had stopped before.
     #[must_use]
     pub fn stopped_since(&self) -> Instant {
-        self.stopped_since
+        self.stopped_since.unwrap_or_else(Instant::now)
     }
 
     /// Maps a blob into the victim.

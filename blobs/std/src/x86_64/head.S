@@ -4,6 +4,8 @@
 #   %rax                       the export to call
 #   %rdi %rsi %rdx %rcx %r8 %r9  its arguments
 #   %rbx                       bit 0: the mapping is still R-X everywhere, give the segments their permissions
+#                              bit 1: and keep the mapping from children of the process
+#   %r10                       an XSAVE area of the state to continue with, 0 for none
 #   %r12                       the signal that ends the call: nothing to the process unless it is traced
 #   %r13                       a `syscall; ret` outside of the blob, 0 for none
 #   %r14                       a signal frame of the state to continue with, 0 for none
@@ -13,12 +15,14 @@
 #   %rbx                       what the export returned
 #   %rbp                       how it ended: 0 returned, 1 a permission refused (%rbx: -errno), 2 panicked
 # Where nobody stops it there, the blob unmaps itself and continues with the frame: it needs nobody to clean up.
+# It takes up the extended state of the XSAVE area before that, because a tracer cannot do it as fast.
 #
 # Nothing here may touch the blob's data before its permissions stand.
 
         .set    SYS_mprotect, 10
         .set    SYS_munmap, 11
         .set    SYS_rt_sigreturn, 15
+        .set    SYS_madvise, 28
         .set    SYS_pause, 34
         .set    SYS_getpid, 39
         .set    SYS_prctl, 157
@@ -28,6 +32,8 @@
         .set    PROT_READ, 1
         .set    PROT_READ_WRITE, 3
         .set    PR_SET_VMA, 0x53564d61
+        .set    MADV_DONTFORK, 10
+        .set    XSAVE_FEATURES, 472
 
         .section .pie_blob.head, "ax", @progbits
         .globl  __pie_blob_entry
@@ -44,6 +50,7 @@ __pie_blob_entry:
         movq    %rsi, %xmm2
         movq    %rdx, %xmm3
         movq    %rcx, %xmm4
+        movq    %r10, %xmm6
 
         # Constants: readable only.
         leaq    __pie_blob_rodata(%rip), %rdi
@@ -91,11 +98,22 @@ __pie_blob_entry:
         syscall
         movq    %xmm5, %r8
 
+        # A child that another thread makes meanwhile would keep a copy for ever.
+        testb   $2, %bl
+        jz      .Lnamed
+        leaq    __pie_blob_entry(%rip), %rdi
+        movq    %r15, %rsi
+        movl    $MADV_DONTFORK, %edx
+        movl    $SYS_madvise, %eax
+        syscall
+
+.Lnamed:
         movq    %xmm0, %rax
         movq    %xmm1, %rdi
         movq    %xmm2, %rsi
         movq    %xmm3, %rdx
         movq    %xmm4, %rcx
+        movq    %xmm6, %r10
 
 .Lcall:
         # Compiled code expects the floating-point environment that programs start with, not what the thread left.
@@ -107,6 +125,7 @@ __pie_blob_entry:
         movq    %r14, .Lframe(%rip)
         movq    %r15, .Lmapped(%rip)
         movq    %rbp, .Lown_stack(%rip)
+        movq    %r10, .Lstate(%rip)
         leaq    __pie_blob_stack_top(%rip), %rsp
         xorl    %ebp, %ebp
         callq   *%rax
@@ -136,6 +155,14 @@ __pie_blob_entry:
 __pie_blob_done:
         testq   %r14, %r14
         jz      .Lnowhere
+        # The features of the area are those that the kernel would take up: `xfeatures` of its `struct _fpx_sw_bytes`.
+        movq    .Lstate(%rip), %rcx
+        testq   %rcx, %rcx
+        jz      .Lback
+        movl    XSAVE_FEATURES(%rcx), %eax
+        movl    XSAVE_FEATURES + 4(%rcx), %edx
+        xrstor64 (%rcx)
+.Lback:
         movq    %r14, %rsp
         testq   %r13, %r13
         jz      .Lstay
@@ -193,4 +220,6 @@ __pie_blob_panicked:
 .Lmapped:
         .skip   8
 .Lown_stack:
+        .skip   8
+.Lstate:
         .skip   8

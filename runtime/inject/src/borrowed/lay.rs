@@ -5,34 +5,42 @@ use std::ops::Range;
 
 use super::{Borrowed, RED_ZONE};
 use crate::machine::{Gadgets, Machine, Native, Original, Way};
-use crate::sys::maps::Found;
 use crate::system_call::SystemCall;
-use crate::target::Target;
+use crate::target::{PAGE, Target};
 use crate::victim::Victim;
 use crate::{CrashRisk, Error};
-
-/// Left free below the frames: where a handler would run if the tracer died before signals were blocked.
-const BELOW: u64 = 16 * 1024;
-/// What the frames of one thread have at most, with every extended state that there is.
-const SLOT: u64 = 16 * 1024;
 
 /// Where frames may lie.
 #[derive(Clone, Debug)]
 pub(crate) enum Spot {
-    /// At the low end of the main stack, in one of two places: a thread lays its own before another gives back.
+    /// Below what is used of the main stack, in one of two places: a thread lays its own before another gives back.
     Stack { second: bool },
     /// In these spare pages of the blob's own mapping: where the main stack's own thread runs and may use all of it. Reading
     /// is all that `rt_sigreturn` wants, but unmapping them is then left to the tracer.
     Mapping(Range<u64>),
 }
 
-/// A place for frames, and what must be there.
-#[derive(Debug)]
-struct Place {
-    address: u64,
-    space: u64,
-    must_be_zero: bool,
+/// What is mapped for the blob.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapping {
+    pub(crate) base: u64,
+    /// Bytes that are unmapped where this host dies.
+    pub(crate) span: u64,
+    /// Whether it has been mapped yet.
+    pub(crate) done: bool,
 }
+
+/// Two places for frames below what is used of the main stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    start: u64,
+    /// How many bytes each of them has.
+    len: u64,
+    below: bool,
+}
+
+/// Nothing is mapped up there, and nothing can be: unmapping it does nothing.
+const NOWHERE: u64 = 0xffff_ffff_ffff_f000;
 
 impl Spot {
     /// The place for the frames of the thread that takes over.
@@ -48,120 +56,134 @@ impl Borrowed {
         victim: &mut Victim,
         target: &Target,
         spot: &Spot,
-        undo: &SystemCall,
+        mapping: &Mapping,
     ) -> Result<(), Error> {
         let pid = victim.pid;
         let area = Native::state_in_frame(&self.state);
-        let place = match (&area, self.gadgets) {
-            (Some(area), Gadgets::Pair { .. }) => {
-                self.room(victim, target, spot, Native::frame_space(area.len()) as u64)?
+        let (Gadgets::Pair { call, sigreturn, chain }, Some(area)) = (self.gadgets, area) else {
+            self.check_program(pid, target)?;
+            return self.no_room(victim);
+        };
+        let space = Native::frame_space(area.len()) as u64;
+        let Some((address, below)) = self.room(victim, target, spot, space)? else {
+            self.check_program(pid, target)?;
+            return self.no_room(victim);
+        };
+        // A chain ends in the frame behind it, which the blob's own pages do not outlive, and sends a signal once more that the
+        // victim must not see.
+        let usable = matches!(spot, Spot::Stack { .. }) && !self.end_means_something && !victim.status.shadow_stack;
+        let chain = chain.filter(|_| usable);
+        // What a chain has mapped it notes in the frame itself, so that nothing is unmapped that was not mapped.
+        let undone = if chain.is_some() && !mapping.done { NOWHERE } else { mapping.base };
+        let undo = SystemCall::munmap(undone, mapping.span);
+        let original =
+            Original { registers: &self.original, resume_at: self.resume_at, mask: self.mask, state: &area };
+        let way = Way {
+            call: call.address,
+            sigreturn: sigreturn.address,
+            chain,
+            process: self.ids.0,
+            thread: self.ids.1,
+            signal: self.end,
+            mapping: (mapping.base, mapping.span),
+        };
+        let Some(frames) = Native::frames(address, &original, &way, &undo) else {
+            return self.no_room(victim);
+        };
+        match target.memory.write_over(frames.address, &frames.bytes) {
+            Ok(()) => self.frames = Some(frames),
+            // Its memory is at its end: the program is no longer the same.
+            Err(error) if matches!(error.kind(), ErrorKind::WriteZero | ErrorKind::UnexpectedEof) => {
+                return Err(Error::Changed { pid });
             }
-            _ => None,
-        };
-        let call = self.gadgets.call();
-        let sigreturn = match self.gadgets {
-            Gadgets::Pair { sigreturn, .. } => sigreturn,
-            Gadgets::CallOnly(call) => call,
-        };
-        // What the frames will lie on; with no place for them, the borrowed code, to see that it is still there.
-        let (address, space) = match &place {
-            Some(place) => (place.address, place.space),
-            None => (call.address, call.code.len() as u64),
-        };
-        self.covered = vec![0; usize::try_from(space).unwrap_or(0)];
-        target.memory.read(address, &mut self.covered).map_err(|source| match source.kind() {
-            ErrorKind::UnexpectedEof => Error::Changed { pid },
-            _ => Error::kernel("read its memory", pid)(source),
-        })?;
-        let in_use = |place: &Place| place.must_be_zero && self.covered.iter().any(|byte| *byte != 0);
-        let place = place.filter(|place| !in_use(place));
-        let (Some(Place { address, .. }), Some(area)) = (place, area) else {
-            if matches!(self.gadgets, Gadgets::Pair { .. }) {
-                victim.add_risk(CrashRisk::NoRoomForFrames);
+            // The stack may not grow, or this kernel lets nobody write over permissions.
+            Err(_) if below => {
+                victim.places = None;
+                self.check_program(pid, target)?;
+                return self.no_room(victim);
             }
-            return victim.check_risks();
-        };
-        let (resume_at, mask) = (self.resume_at, self.mask);
-        let original = Original { registers: &self.original, resume_at, mask, state: &area };
-        let way = Way { call: call.address, sigreturn: sigreturn.address };
-        let Some(frames) = Native::frames(address, &original, &way, undo) else {
-            victim.add_risk(CrashRisk::NoRoomForFrames);
-            return victim.check_risks();
-        };
-        self.covered.truncate(if matches!(spot, Spot::Mapping(_)) { 0 } else { frames.bytes.len() });
-        target.memory.write(frames.address, &frames.bytes).map_err(Error::kernel("write the frames", pid))?;
-        self.frames = Some(frames);
+            Err(_) => {
+                let write = target.memory.write(frames.address, &frames.bytes);
+                write.map_err(Error::kernel("write the frames", pid))?;
+                self.frames = Some(frames);
+            }
+        }
+        self.in_mapping = matches!(spot, Spot::Mapping(_));
         Ok(())
     }
 
-    /// Lays the frames at another spot and has the thread stand by there, before the system call `undo`; `false`
-    /// where there is no room: they stay where they are then.
+    fn no_room(&self, victim: &mut Victim) -> Result<(), Error> {
+        if matches!(self.gadgets, Gadgets::Pair { .. }) {
+            victim.add_risk(CrashRisk::NoRoomForFrames);
+        }
+        victim.check_risks()
+    }
+
+    /// Whether the code that is borrowed is still there.
+    fn check_program(&self, pid: i32, target: &Target) -> Result<(), Error> {
+        let call = self.gadgets.call();
+        let mut code = vec![0; call.code.len()];
+        target.memory.read(call.address, &mut code).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => Error::Changed { pid },
+            _ => Error::kernel("read its memory", pid)(source),
+        })
+    }
+
+    /// Lays the frames at another spot and has the thread stand by there, before the system call that undoes
+    /// everything; `false` where there is no room: they stay where they are then.
     pub(crate) fn relay(
         &mut self,
         victim: &mut Victim,
         target: &Target,
         spot: &Spot,
-        undo: &SystemCall,
+        mapping: &Mapping,
     ) -> Result<bool, Error> {
-        let (frames, covered) = (self.frames.take(), std::mem::take(&mut self.covered));
-        let laid = self.lay_frames(victim, target, spot, undo);
-        let (new, uncovered) = (self.frames.take(), std::mem::take(&mut self.covered));
-        (self.frames, self.covered) = (frames, covered);
+        let before = (self.frames.take(), self.in_mapping);
+        let places = if before.1 { None } else { victim.places.take() };
+        let laid = self.lay_frames(victim, target, spot, mapping);
+        let new = (self.frames.take(), self.in_mapping);
+        (self.frames, self.in_mapping) = before;
         laid?;
-        let Some(new) = new else { return Ok(false) };
-        self.start_system_call(victim, undo, new.resume)?;
-        self.uncover(victim.pid, target)?;
-        (self.frames, self.covered) = (Some(new), uncovered);
+        let (Some(frames), in_mapping) = new else {
+            victim.places = places;
+            return Ok(false);
+        };
+        self.start_system_call(victim, &SystemCall::munmap(mapping.base, mapping.span), frames.resume)?;
+        self.uncover(victim, target)?;
+        (self.frames, self.in_mapping) = (Some(frames), in_mapping);
         Ok(true)
     }
 
-    /// Finds pages at the low end of the main stack that no thread uses; never below a stack pointer's own page, and
-    /// never on a stack that a program has made for itself.
-    ///
-    /// While the first thread is elsewhere (in a handler on its alternate stack, in a coroutine), nobody knows how much of the
-    /// main stack it has left in use: then there must be nothing but zeros, as where a stack was never used.
+    /// Finds memory that nobody uses: an address aligned to 64 bytes, and whether the stack grows by a write there.
     fn room(
         &self,
-        victim: &Victim,
+        victim: &mut Victim,
         target: &Target,
         spot: &Spot,
         space: u64,
-    ) -> Result<Option<Place>, Error> {
+    ) -> Result<Option<(u64, bool)>, Error> {
         let second = match spot {
             Spot::Stack { second } => *second,
             Spot::Mapping(spare) => {
-                let place = Place { address: spare.start, space, must_be_zero: false };
-                return Ok((space <= spare.end - spare.start).then_some(place));
+                return Ok((space <= spare.end - spare.start).then_some((spare.start, false)));
             }
         };
-        // It may have grown since all areas were looked at.
-        let Some(known) = target.areas.iter().find(|area| area.name == "[stack]") else { return Ok(None) };
-        let found = target.maps.area(known.range.end - 1)?.filter(|found| found.writable);
-        let Some(Found { range: stack, .. }) = found else { return Ok(None) };
-        let below = if stack.end - stack.start > 4 * BELOW { BELOW } else { 0 };
-        let slot = if second { SLOT } else { 0 };
-        let address = (stack.start + below + slot).next_multiple_of(64);
-        let end = address.saturating_add(space).saturating_add(RED_ZONE);
-        if end > stack.end {
-            return Ok(None);
-        }
-        let mut elsewhere = false;
-        for tid in victim.threads.iter().copied() {
-            let borrowed = victim.borrowed.iter().find(|(borrowed, _)| *borrowed == tid);
-            let pointer = match borrowed {
-                _ if tid == self.tid => self.original.stack(),
-                // It stands somewhere else now: before its own frames, or in the blob.
-                Some((_, pointer)) => *pointer,
-                None => match Native::of(tid).map_err(Error::kernel("read registers", victim.pid))? {
-                    Some(registers) => registers.stack(),
-                    None => return Ok(None),
-                },
-            };
-            if stack.contains(&pointer) && pointer < end {
+        let len = space.next_multiple_of(PAGE);
+        if victim.places.is_none_or(|places| places.len < len) {
+            let Some(stack) = &target.stack else { return Ok(None) };
+            let runs = victim.first_runs;
+            let unused = stack.unused(&target.maps, &target.memory, 2 * len, runs)?;
+            let Some(unused) = unused else { return Ok(None) };
+            // Nobody uses what is below the stack pointer of whoever has its stack there, either.
+            let end = unused.start + 2 * len + RED_ZONE;
+            if unused.start <= self.original.stack() && self.original.stack() < end {
                 return Ok(None);
             }
-            elsewhere |= tid == victim.pid && !stack.contains(&pointer);
+            victim.places = Some(Places { start: unused.start, len, below: unused.below });
         }
-        Ok(Some(Place { address, space, must_be_zero: elsewhere }))
+        Ok(victim.places.map(|places| {
+            let address = places.start + if second { places.len } else { 0 };
+            (address, places.below)
+        }))
     }
 }

@@ -7,7 +7,7 @@ use pie_blob::Offset;
 
 use super::{Infected, Session};
 use crate::arguments::Call;
-use crate::borrowed::{Borrowed, Spot};
+use crate::borrowed::{Borrowed, Mapping, Spot};
 use crate::system_call::SystemCall;
 use crate::{CrashRisk, Error};
 
@@ -78,7 +78,7 @@ impl Session {
     pub(super) fn move_to(&mut self, tid: i32, others: Others) -> Result<(), Error> {
         let pid = self.victim.pid;
         let spot = match others {
-            Others::Running if tid != pid => {
+            Others::Running if tid != pid && !self.victim.others_run() => {
                 Spot::Mapping(self.prepared.arguments.end..self.prepared.base + self.prepared.span)
             }
             _ => self.spot.other(),
@@ -87,9 +87,10 @@ impl Session {
             if !self.victim.threads.contains(&tid) {
                 return Err(Error::NoSuchThread { pid, tid });
             }
-            let undo = self.unmapping(&spot).min(self.unmapping(&self.spot));
-            let undo = SystemCall::munmap(self.prepared.base, undo);
-            let mut next = Borrowed::take(&mut self.victim, &self.target, tid, &spot, &undo)?;
+            let span = self.unmapping(&spot).min(self.unmapping(&self.spot));
+            let mapping = Mapping { base: self.prepared.base, span, done: true };
+            let undo = SystemCall::munmap(mapping.base, mapping.span);
+            let mut next = Borrowed::take(&mut self.victim, &self.target, tid, &spot, &mapping)?;
             // Left alone now, both undo everything but what frames lie in: the last one must not stand in the blob's code, which
             // the next would unmap under it.
             let out = self.borrowed.stand_by(&self.victim, &undo);
@@ -110,8 +111,8 @@ impl Session {
 
     /// Lays the frames of the thread that runs the blob at another spot.
     fn relay(&mut self, spot: Spot) -> Result<(), Error> {
-        let undo = SystemCall::munmap(self.prepared.base, self.unmapping(&spot));
-        if self.borrowed.relay(&mut self.victim, &self.target, &spot, &undo)? {
+        let mapping = Mapping { base: self.prepared.base, span: self.unmapping(&spot), done: true };
+        if self.borrowed.relay(&mut self.victim, &self.target, &spot, &mapping)? {
             self.spot = spot;
             self.at_end = false;
         }
@@ -141,7 +142,7 @@ impl Session {
                 "its other threads are the caller's to stop and to resume: they cannot be left running";
             return Err(Error::NotAdoptable { tid, reason });
         }
-        if tid != pid {
+        if tid != pid && !self.victim.others_run() {
             self.victim.add_risk(CrashRisk::PageStays);
         }
         self.victim.check_risks().inspect_err(|_| self.forget_page())

@@ -17,9 +17,10 @@ pub(crate) fn allowed() -> io::Result<Set> {
     Ok(set)
 }
 
-/// Whether this thread may run on one processor only.
-pub(crate) fn alone() -> bool {
-    allowed().is_ok_and(|set| len(&set) == 1)
+/// The processor that this thread may run on, where it is only one.
+pub(crate) fn only_one() -> Option<usize> {
+    let set = allowed().ok().filter(|set| len(set) == 1)?;
+    (0..8 * size_of::<Set>()).find(|cpu| contains(&set, *cpu))
 }
 
 /// Says where this thread may run.

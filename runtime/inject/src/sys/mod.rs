@@ -4,8 +4,10 @@
 //! counts it: what an injection costs is mostly how often the tracer asks the kernel.
 
 pub(crate) mod cpu;
+pub(crate) mod interrupt;
 pub(crate) mod maps;
 pub(crate) mod memory;
+pub(crate) mod pagemap;
 pub(crate) mod ptrace;
 pub(crate) mod wait;
 

@@ -31,6 +31,9 @@ pub(crate) enum Resume {
 const PTRACE_GETSIGMASK: libc::c_uint = 0x420a;
 const PTRACE_SETSIGMASK: libc::c_uint = 0x420b;
 const PTRACE_GET_RSEQ_CONFIGURATION: libc::c_uint = 0x420f;
+const PTRACE_PEEKSIGINFO: libc::c_uint = 0x4209;
+const PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: libc::c_uint = 0x4210;
+const PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: libc::c_uint = 0x4211;
 
 /// `PTRACE_O_SUSPEND_SECCOMP`: the filter sleeps while the tracer lives.
 pub(crate) const SUSPEND_SECCOMP: i32 = 1 << 21;
@@ -210,4 +213,85 @@ pub(crate) fn at_system_call_entry(tid: i32) -> io::Result<bool> {
     // SAFETY: the address is the buffer's size, and the kernel writes at most that many bytes.
     check(unsafe { libc::ptrace(PTRACE_GET_SYSCALL_INFO, tid, number(88), information.as_mut_ptr()) })?;
     Ok(information[0] == ENTRY)
+}
+
+/// Whether a signal is pending for the thread alone that its own code has raised (`PTRACE_PEEKSIGINFO`).
+pub(crate) fn fault_pending(tid: i32, faults: &[i32]) -> io::Result<bool> {
+    /// The kernel's `struct ptrace_peeksiginfo_args`.
+    #[repr(C)]
+    struct Arguments {
+        from: u64,
+        flags: u32,
+        number: i32,
+    }
+    const AT_ONCE: usize = 8;
+    let mut from = 0;
+    loop {
+        // SAFETY: a siginfo_t is plain numbers, for which zeros are a value.
+        let mut found: [libc::siginfo_t; AT_ONCE] = unsafe { std::mem::zeroed() };
+        let arguments = Arguments { from, flags: 0, number: 8 };
+        // SAFETY: the kernel reads the arguments and writes at most `number` structures, for which there is room.
+        let got = insist(|| unsafe {
+            libc::ptrace(PTRACE_PEEKSIGINFO, tid, &raw const arguments, found.as_mut_ptr())
+        })?;
+        let got = usize::try_from(got).unwrap_or(0);
+        // From the kernel, for what the code did; what somebody has sent has a code that is not positive.
+        let raised = |signal: &libc::siginfo_t| signal.si_code > 0 && faults.contains(&signal.si_signo);
+        if found.iter().take(got).any(raised) {
+            return Ok(true);
+        }
+        if got < AT_ONCE {
+            return Ok(false);
+        }
+        from += AT_ONCE as u64;
+    }
+}
+
+/// The kernel's `struct ptrace_sud_config`: which system calls a thread has turned into signals (syscall user dispatch).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UserDispatch {
+    mode: u64,
+    selector: u64,
+    offset: u64,
+    len: u64,
+}
+
+impl UserDispatch {
+    /// Every call reaches the kernel.
+    pub(crate) const OFF: Self = Self { mode: 0, selector: 0, offset: 0, len: 0 };
+}
+
+/// `PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG` (Linux 6.4); off where the kernel does not know the request.
+pub(crate) fn user_dispatch(tid: i32) -> io::Result<UserDispatch> {
+    let mut dispatch = UserDispatch::OFF;
+    count();
+    // SAFETY: the address is the structure's size, and the kernel writes that many bytes.
+    let result = check(unsafe {
+        libc::ptrace(
+            PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG,
+            tid,
+            without_provenance_mut::<libc::c_void>(size_of::<UserDispatch>()),
+            &raw mut dispatch,
+        )
+    });
+    match result {
+        Ok(_) => Ok(dispatch),
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(UserDispatch::OFF),
+        Err(error) => Err(error),
+    }
+}
+
+/// `PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG`.
+pub(crate) fn set_user_dispatch(tid: i32, dispatch: &UserDispatch) -> io::Result<()> {
+    // SAFETY: the address is the structure's size, and the kernel reads that many bytes.
+    insist(|| unsafe {
+        libc::ptrace(
+            PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG,
+            tid,
+            without_provenance_mut::<libc::c_void>(size_of::<UserDispatch>()),
+            std::ptr::from_ref(dispatch),
+        )
+    })
+    .map(drop)
 }

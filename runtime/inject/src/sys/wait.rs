@@ -4,7 +4,6 @@
 //! tracer decides about it, so that a tracer which dies between looking and deciding loses none.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use super::{check, count};
 
@@ -23,36 +22,9 @@ pub(crate) enum Change {
     Gone(i32),
 }
 
-/// Waits until something happens to the thread, and no longer than `until`.
-///
-/// The kernel offers no such wait with an end. A thread that was resumed on this processor stops again as soon as this one
-/// lets it run, so that is done first; what takes longer is looked for at intervals that grow with what it has taken.
-pub(crate) fn change(tid: i32, until: Instant) -> io::Result<Option<Change>> {
-    // Longer than a thread on another processor takes for most of what it is asked.
-    const YIELDING: Duration = Duration::from_micros(200);
-    const TRIES: u32 = 3;
-    let begin = Instant::now();
-    let mut failed = 0;
-    loop {
-        let waited = begin.elapsed();
-        if waited < YIELDING {
-            yield_now();
-        } else {
-            count();
-            std::thread::sleep((waited / 16).clamp(Duration::from_micros(5), Duration::from_millis(2)));
-        }
-        match poll(tid) {
-            Ok(Some(change)) => return Ok(Some(change)),
-            Ok(None) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) if failed < TRIES => failed += 1,
-            Err(error) => return Err(error),
-        }
-        if Instant::now() >= until {
-            break;
-        }
-    }
-    Ok(None)
+/// Waits until something has happened to the thread, however long that takes; `EINTR` where this thread handles a signal.
+pub(crate) fn block(tid: i32) -> io::Result<Option<Change>> {
+    look(tid, libc::WNOWAIT)
 }
 
 /// Looks whether something has happened to the thread.
@@ -66,12 +38,6 @@ pub(crate) fn take_end(tid: i32) {
         return;
     }
     let _ = wait(tid, libc::WEXITED | libc::__WALL | libc::WNOHANG);
-}
-
-/// The kernel's order of these requests: a yield, then the look, so that a thread on the same processor can stop.
-pub(crate) fn yield_now() {
-    count();
-    std::thread::yield_now();
 }
 
 fn look(tid: i32, flags: i32) -> io::Result<Option<Change>> {

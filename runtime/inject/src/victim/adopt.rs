@@ -4,6 +4,7 @@ use super::{Held, Victim};
 use crate::Error;
 use crate::sys::ptrace;
 use crate::target::Target;
+use crate::watch::Watch;
 
 impl Victim {
     /// Takes over threads that the calling thread traces and holds stopped already, as a debugger does.
@@ -39,7 +40,8 @@ impl Victim {
         if threads.is_empty() {
             return Err(Error::NotAdoptable { tid: pid, reason: "no threads were given" });
         }
-        let mut victim = Self::new(target, Held::Adopted { options }, threads.to_vec(), None);
+        let mut victim = Self::new(target, Held::Adopted { options }, threads.to_vec(), Watch::new(pid));
+        victim.look_for = super::stop::LOOK_FOR;
         victim.read_status()?;
         for tid in victim.threads.iter().copied() {
             let wanted = options | ptrace::TRACESYSGOOD;

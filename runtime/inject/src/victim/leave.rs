@@ -4,7 +4,6 @@ use super::stop::Halt;
 use super::{Held, Victim};
 use crate::machine::{Machine, Native};
 use crate::sys::ptrace;
-use crate::sys::wait::{self, Change};
 use crate::{Error, restart, sys};
 
 /// A signal that came while a thread was not its own.
@@ -20,6 +19,9 @@ impl Victim {
     pub(crate) fn let_others_run(&mut self, tid: i32) -> Result<(), Error> {
         let others: Vec<i32> = self.threads.iter().copied().filter(|thread| *thread != tid).collect();
         self.threads.retain(|thread| *thread == tid);
+        self.others_run = true;
+        self.first_runs = tid != self.pid;
+        self.watch.set_threads(&self.threads);
         let mut result = Ok(());
         for thread in others {
             // One that cannot be let go has ended.
@@ -30,21 +32,15 @@ impl Victim {
         result
     }
 
-    /// Takes the ends of threads that were killed, but for `tid`'s: a process's first thread is not said to have ended before
-    /// all others are taken, each by its tracer.
-    pub(crate) fn take_ended(&mut self, tid: i32) {
-        self.threads.retain(|thread| {
-            let ended = *thread != tid && matches!(wait::poll(*thread), Ok(Some(Change::Gone(_))));
-            if ended {
-                wait::take_end(*thread);
-            }
-            !ended
-        });
+    /// Notes that a thread is no more.
+    pub(crate) fn forget(&mut self, tid: i32) {
+        self.threads.retain(|thread| *thread != tid);
+        self.watch.set_threads(&self.threads);
     }
 
     /// Detaches a thread. One that has not stopped yet, because something failed in between, is waited for; one that was killed
     /// meanwhile is taken, because nobody else learns of its end before its tracer has.
-    pub(super) fn detach(&self, tid: i32) -> std::io::Result<()> {
+    pub(super) fn detach(&mut self, tid: i32) -> std::io::Result<()> {
         self.take_up(tid);
         match ptrace::detach(tid) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
@@ -106,6 +102,7 @@ impl Victim {
     pub(super) fn let_go(&mut self) -> Result<(), Error> {
         self.send_deferred();
         let mut result = Ok(());
+        self.watch.set_threads(&[]);
         // The first thread last: it has not ended before the others are taken.
         for tid in std::mem::take(&mut self.threads).into_iter().rev() {
             let left = match self.held {

@@ -2,20 +2,20 @@
 
 use super::Victim;
 use crate::proc::StatusFile;
-use crate::{CrashRisk, Error, policy};
+use crate::{CrashRisk, Error, policy, proc};
 
 impl Victim {
     /// Finds out what would keep it from surviving this process.
     pub(super) fn assess(&mut self) -> Result<(), Error> {
-        if self.status.seccomp != 0 && !self.suspends_filters {
-            let (mode, reason) = (self.status.seccomp, policy::NOT_IN_THIS_KERNEL);
-            return Err(Error::Seccomp { pid: self.pid, mode, reason });
-        }
+        self.check_filter(self.status.seccomp)?;
         if let Some(target) = &self.target {
             self.risks = target.risks(&self.status);
         }
         if self.job_stopped {
             self.risks.push(CrashRisk::Stopped);
+        }
+        if self.first_runs {
+            self.risks.push(CrashRisk::FirstThreadRuns);
         }
         if self.end_signal(0).1 {
             self.risks.push(CrashRisk::SignalsCaught);
@@ -23,15 +23,18 @@ impl Victim {
         self.check_risks()
     }
 
-    /// Looks at what is a thread's own of what `assess` looked at for the first: its filter, its shadow stack.
-    pub(crate) fn assess_thread(&mut self, tid: i32) -> Result<(), Error> {
-        if tid == self.pid {
-            return Ok(());
-        }
-        let status = StatusFile::open(tid)?.read(tid)?;
-        if status.seccomp != 0 && !self.suspends_filters {
-            let (mode, reason) = (status.seccomp, policy::NOT_IN_THIS_KERNEL);
-            return Err(Error::Seccomp { pid: self.pid, mode, reason });
+    /// Looks at what is a thread's own of what `assess` looked at for the process (its filter, its shadow stack), and returns the
+    /// ids of process and thread as the victim counts them.
+    pub(crate) fn assess_thread(&mut self, tid: i32) -> Result<(i32, i32), Error> {
+        let pid = self.pid;
+        self.suspend_filter(tid)?;
+        let status = if tid == self.status_of { self.status } else { StatusFile::open(tid)?.read(tid)? };
+        self.check_filter(status.seccomp)?;
+        if tid != self.status_of {
+            if proc::is_worker(tid) {
+                return Err(Error::KernelWorker { pid, tid });
+            }
+            proc::check_personality(pid, tid)?;
         }
         if status.seccomp != 0 {
             self.add_risk(CrashRisk::Seccomp);
@@ -39,7 +42,15 @@ impl Victim {
         if status.shadow_stack {
             self.add_risk(CrashRisk::ShadowStack);
         }
-        self.check_risks()
+        self.check_risks()?;
+        Ok((status.inner_process, status.inner_thread))
+    }
+
+    fn check_filter(&self, mode: u32) -> Result<(), Error> {
+        if mode != 0 && !self.suspends_filters {
+            return Err(Error::Seccomp { pid: self.pid, mode, reason: policy::NOT_IN_THIS_KERNEL });
+        }
+        Ok(())
     }
 
     /// Notes a risk, once.

@@ -1,19 +1,94 @@
-//! Seizing threads until none is missing.
+//! Seizing threads: all until none is missing, or one.
 
 use std::time::Instant;
 
 use super::Victim;
 use super::stop::Halt;
 use crate::sys::ptrace;
-use crate::sys::wait;
+use crate::target::Stop;
 use crate::{Error, policy, proc, sys};
 
 impl Victim {
+    /// Stops the threads that are to be stopped.
+    pub(crate) fn stop_threads(&mut self) -> Result<(), Error> {
+        let stopped = match self.chosen {
+            Some(tid) => self.stop_one(tid),
+            None => self.stop_all(),
+        };
+        self.watch.set_threads(&self.threads);
+        stopped
+    }
+
+    /// Seizes and stops one thread; the others run on.
+    fn stop_one(&mut self, tid: i32) -> Result<(), Error> {
+        let pid = self.pid;
+        if self.threads.contains(&tid) {
+            return Ok(());
+        }
+        match self.seize_thread(tid) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) || self.is_dead(tid) => {
+                return Err(Error::NoSuchThread { pid, tid });
+            }
+            Err(source) => return Err(self.seizure_refused(source)),
+        }
+        self.threads.push(tid);
+        self.look_at_seized(tid)?;
+        self.told_to_stop(tid);
+        match self.wait_for_stop(tid, &mut Vec::new())? {
+            Halt::Stopped => {}
+            Halt::JobStopped => self.job_stopped = true,
+            Halt::Ended => {
+                self.forget(tid);
+                return Err(Error::NoSuchThread { pid, tid });
+            }
+        }
+        // Any of them may have executed a program or ended meanwhile: that is seen by whoever waits next.
+        self.others_run = self.status.threads > 1;
+        self.first_runs = tid != pid && !proc::has_ended(pid);
+        Ok(())
+    }
+
+    /// Looks at a thread that has just been seized and still runs, because that takes as long as ten other requests.
+    ///
+    /// An id may have been given to somebody else since it was read. From the seizure on it cannot be.
+    fn look_at_seized(&mut self, tid: i32) -> Result<(), Error> {
+        let (pid, ours) = (self.pid, self.watch.tracer());
+        let looked = self.read_status();
+        let is_ours = looked.is_ok() && self.status.tracer == ours && self.is_thread(tid);
+        if !is_ours {
+            self.forget(tid);
+            // It cannot be let go before it has stopped.
+            let _ = ptrace::interrupt(tid);
+            self.let_stranger_go(tid);
+            looked?;
+            return Err(if tid == pid { Error::Changed { pid } } else { Error::NoSuchThread { pid, tid } });
+        }
+        // Stopping is one more.
+        self.switches = self.status.switches.map(|switches| switches + 1);
+        Ok(())
+    }
+
+    /// Whether a thread is one of the process's.
+    fn is_thread(&self, tid: i32) -> bool {
+        // Signal 0 is none; whoever may not send it is told so after the thread was found.
+        let found = sys::tgkill(self.pid, tid, 0);
+        !found.is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
+    }
+
+    fn told_to_stop(&mut self, tid: i32) {
+        if self.stopped_since.is_none() {
+            self.stopped_since = Some(Instant::now());
+        }
+        // Where this fails the thread has ended; the wait will say so.
+        let _ = ptrace::interrupt(tid);
+    }
+
     /// Seizes and stops threads until none is missing: threads that are stopped create none.
     ///
-    /// The status is read while the threads still run, because that takes as long as ten other requests. It says how many
-    /// they are, and whoever creates another from then on stops with an event that says so.
-    pub(crate) fn stop_threads(&mut self) -> Result<(), Error> {
+    /// The status is read while the threads still run. It says how many they are, and whoever creates another from then on
+    /// stops with an event that says so.
+    fn stop_all(&mut self) -> Result<(), Error> {
         let pid = self.pid;
         let limit = self.options.stop_within;
         let begin = Instant::now();
@@ -39,18 +114,14 @@ impl Victim {
             }
             // Known from here on, so that each is let go whatever fails.
             self.threads.extend(&stopping);
-            if std::mem::take(&mut first) {
-                self.read_status()?;
-                // Stopping is one more.
-                self.switches = self.status.switches.map(|switches| switches + 1);
+            if std::mem::take(&mut first) && stopping == [pid] {
+                self.look_at_seized(pid)?;
+            } else {
+                self.let_others_threads_go(&mut stopping);
             }
-            for tid in stopping.iter().copied() {
-                // Where this fails the thread has ended; the wait below will say so.
-                let _ = ptrace::interrupt(tid);
-            }
+            stopping.iter().for_each(|tid| self.told_to_stop(*tid));
+            self.watch.set_threads(&self.threads);
             let mut created = Vec::new();
-            // This thread is on the victim's processor: all of them stop as soon as they may run there.
-            wait::yield_now();
             for tid in stopping {
                 match self.wait_for_stop(tid, &mut created)? {
                     Halt::Stopped => {}
@@ -65,7 +136,7 @@ impl Victim {
                 _ => false,
             };
             if all {
-                return Ok(());
+                break;
             }
             let listed = proc::threads(pid)?;
             for stranger in created.into_iter().filter(|tid| !listed.contains(tid)) {
@@ -77,12 +148,27 @@ impl Victim {
                 .filter(|tid| !self.threads.contains(tid) && !ended.contains(tid))
                 .collect();
             if found.is_empty() && self.holds_all()? {
-                return if self.threads.is_empty() { Err(Error::Zombie { pid }) } else { Ok(()) };
+                if self.threads.is_empty() {
+                    return Err(Error::Zombie { pid });
+                }
+                break;
             }
             if begin.elapsed() > limit {
                 return Err(Error::DidNotStop { tid: found.first().copied().unwrap_or(pid), waited: limit });
             }
-            wait::yield_now();
+        }
+        (self.others_run, self.first_runs) = (false, false);
+        Ok(())
+    }
+
+    /// Lets threads go that are none of the process's: their ids were given to somebody else since they were listed.
+    fn let_others_threads_go(&mut self, seized: &mut Vec<i32>) {
+        let strangers: Vec<i32> = seized.iter().copied().filter(|tid| !self.is_thread(*tid)).collect();
+        for tid in strangers {
+            seized.retain(|other| *other != tid);
+            self.threads.retain(|other| *other != tid);
+            let _ = ptrace::interrupt(tid);
+            self.let_stranger_go(tid);
         }
     }
 
@@ -96,27 +182,33 @@ impl Victim {
         Ok(self.status.threads <= self.threads.len() + ended)
     }
 
-    /// Seizes a thread, with its seccomp filter asleep where the kernel lets us.
-    pub(super) fn seize_thread(&mut self, tid: i32) -> std::io::Result<()> {
-        match ptrace::seize(tid, self.ptrace_options()) {
-            Err(error)
-                if self.suspends_filters
-                    && matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) =>
-            {
-                self.suspends_filters = false;
-                let second = ptrace::seize(tid, self.ptrace_options());
-                // Where that fails too, it was not the option.
-                self.suspends_filters = second.is_err();
-                second
-            }
-            first => first,
+    /// Seizes a thread.
+    fn seize_thread(&mut self, tid: i32) -> std::io::Result<()> {
+        ptrace::seize(tid, self.ptrace_options())
+    }
+
+    /// The ptrace options of a seized thread. Its filter sleeps only while it is stopped and runs our code: one that runs its
+    /// own may rely on it.
+    fn ptrace_options(&self) -> i32 {
+        match self.options.stop {
+            Stop::All => ptrace::TRACESYSGOOD | ptrace::TRACECLONE,
+            _ => ptrace::TRACESYSGOOD,
         }
     }
 
-    /// The ptrace options that an injection needs.
-    pub(super) fn ptrace_options(&self) -> i32 {
-        let suspend = if self.suspends_filters { ptrace::SUSPEND_SECCOMP } else { 0 };
-        ptrace::TRACESYSGOOD | ptrace::TRACECLONE | suspend
+    /// Puts the seccomp filter of a stopped thread to sleep, if it has one, where the kernel lets us.
+    pub(super) fn suspend_filter(&mut self, tid: i32) -> Result<(), Error> {
+        if !self.is_seized() || !self.suspends_filters {
+            return Ok(());
+        }
+        match ptrace::set_options(tid, self.ptrace_options() | ptrace::SUSPEND_SECCOMP) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => {
+                self.suspends_filters = false;
+                // A filter that came after the look could end the victim for what it will be made to do.
+                if tid == self.status_of { self.read_status() } else { Ok(()) }
+            }
+            set => set.map_err(Error::kernel("put its seccomp filter to sleep", self.pid)),
+        }
     }
 
     /// Whether this thread traces it already.

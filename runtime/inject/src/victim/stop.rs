@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::Victim;
 use crate::Error;
+use crate::borrowed::FAULTS;
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::{self, Change};
+use crate::watch::{EndSignal, Waited};
 
 /// What became of a thread that was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,17 +19,23 @@ pub(super) enum Halt {
 }
 
 impl Victim {
+    /// Waits for what becomes of a thread.
+    pub(crate) fn wait(&mut self, tid: i32, until: Instant, end: Option<EndSignal>) -> std::io::Result<Waited> {
+        let waited = self.watch.wait(tid, until, end, self.look_for);
+        for ended in self.watch.take_reaped() {
+            self.threads.retain(|thread| *thread != ended);
+        }
+        waited
+    }
+
     /// Waits until a thread that was interrupted has stopped or ended.
     ///
-    /// Polls, because a thread may take long to notice (a page being read from a slow disk) and the kernel offers no
-    /// wait with a time-out. A signal that arrives first is let through: its handler's frame is written, and
-    /// the thread stops before it runs.
-    pub(super) fn wait_for_stop(&self, tid: i32, created: &mut Vec<i32>) -> Result<Halt, Error> {
+    /// A signal that arrives first is let through: its handler's frame is written, and the thread stops before it runs.
+    pub(super) fn wait_for_stop(&mut self, tid: i32, created: &mut Vec<i32>) -> Result<Halt, Error> {
         let limit = self.options.stop_within;
-        let begin = Instant::now();
-        let mut polls = 0_u32;
+        let until = Instant::now() + limit;
         loop {
-            match wait::poll(tid) {
+            match self.wait(tid, until, None).map(|waited| waited.change) {
                 Ok(Some(Change::Event(libc::PTRACE_EVENT_CLONE))) => {
                     let new = ptrace::event_message(tid);
                     created.push(new.map_err(Error::kernel("ask for the new thread", tid))?);
@@ -45,19 +53,12 @@ impl Victim {
                         Err(Error::Died { pid: self.pid, status })
                     };
                 }
-                Ok(None) => match polls {
-                    // On another processor it takes a few microseconds.
-                    0..=15 => wait::yield_now(),
-                    _ if begin.elapsed() > limit => return Err(Error::DidNotStop { tid, waited: limit }),
-                    _ => std::thread::sleep(Duration::from_micros(20 << polls.saturating_sub(16).min(7))),
-                },
+                Ok(None) => return Err(Error::DidNotStop { tid, waited: limit }),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(Halt::Ended),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => {
                     return Err(Error::Kernel { action: "wait for it to stop", pid: self.pid, source });
                 }
             }
-            polls += 1;
         }
     }
 
@@ -68,9 +69,32 @@ impl Victim {
         ptrace::resume(tid, Resume::Continue, signal).map_err(Error::kernel("let a signal through", self.pid))
     }
 
+    /// Has a thread take the signals that its own code has raised before anything is done with it. The request to stop comes
+    /// before them: they are still pending then, and would be taken for what the borrowed thread does.
+    ///
+    /// The thread then stands at its handler's first instruction.
+    pub(crate) fn deliver_faults(&mut self, tid: i32) -> Result<(), Error> {
+        let pid = self.pid;
+        let pending =
+            || ptrace::fault_pending(tid, &FAULTS).map_err(Error::kernel("look at its pending signals", pid));
+        while pending()? {
+            if !self.is_seized() {
+                let reason = "a signal that its own code has raised is pending: resume it to its signal-delivery-stop first";
+                return Err(Error::NotAdoptable { tid, reason });
+            }
+            // Without a new request to stop, which would come first again.
+            ptrace::resume(tid, Resume::Continue, 0).map_err(Error::kernel("let a signal through", pid))?;
+            if self.wait_for_stop(tid, &mut Vec::new())? == Halt::Ended {
+                self.forget(tid);
+                return Err(Error::ThreadEnded { pid, tid });
+            }
+        }
+        Ok(())
+    }
+
     /// Lets a process go that a thread created as no thread of its own (clone without `CLONE_THREAD`): the option that
     /// traces new threads traces it as well.
-    pub(super) fn let_stranger_go(&self, stranger: i32) {
+    pub(super) fn let_stranger_go(&mut self, stranger: i32) {
         if self.wait_for_stop(stranger, &mut Vec::new()).is_ok_and(|halt| halt != Halt::Ended) {
             // Where this fails it has ended.
             let _ = ptrace::detach(stranger);
@@ -78,7 +102,7 @@ impl Victim {
     }
 
     /// Lets a thread go that the blob has created: the option that shows new threads while they are seized traces it.
-    pub(crate) fn let_created_go(&self, creator: i32) {
+    pub(crate) fn let_created_go(&mut self, creator: i32) {
         if self.is_seized() {
             if let Ok(created) = ptrace::event_message(creator) {
                 self.let_stranger_go(created);
@@ -86,3 +110,6 @@ impl Victim {
         }
     }
 }
+
+/// How long is looked for a stop before this thread lets its processor go: about as long as a thread on another one takes.
+pub(super) const LOOK_FOR: Duration = Duration::from_micros(100);

@@ -1,18 +1,29 @@
 //! Signal frames: states that the victim takes up by itself, through its own `rt_sigreturn`.
 //!
-//! Two of them lie at the low end of its main stack while it runs remote calls. The *undo* frame unmaps the
+//! Two of them lie in memory that no thread uses while it runs remote calls. The *undo* frame unmaps the
 //! blob, wherever the call was when the tracer died; the *resume* frame behind it is the state that the thread
-//! was stopped in. A remote call returns into them like a function returns to its caller.
+//! was stopped in. A remote call returns into them like a function returns to its caller, or by way of a chain that first
+//! stops the thread. A note in front of both says whose they are, for the next host if this one dies.
 
+use super::chain::{self, Sending};
 use super::registers::Registers;
 use crate::machine::{Frames, Machine, Original, Way};
+use crate::note::{self, Note};
 use crate::restart;
 use crate::system_call::SystemCall;
 
 /// `pretcode` and `ucontext` up to the end of the signal mask; `rt_sigreturn` reads no further.
 pub(crate) const FRAME: usize = 312;
-/// What the XSAVE area must be aligned to.
+/// What the XSAVE area must be aligned to, and with it the whole.
 const ALIGN: u64 = 64;
+
+/// Where everything lies, in bytes from the start.
+const CHAIN: usize = 8 * chain::WORDS;
+const UNDO: usize = Note::LEN + CHAIN;
+const RESUME: usize = UNDO + FRAME + CHAIN;
+const STATE: usize = (RESUME + FRAME).next_multiple_of(64);
+/// Where the first argument of the undo frame's call lies in it (`rdi`).
+const FIRST_ARGUMENT: usize = 8 * 14;
 
 const UC_FP_XSTATE: u64 = 1;
 const UC_SIGCONTEXT_SS: u64 = 2;
@@ -25,36 +36,96 @@ const NAME: &[u8] = b"pie_blob\0";
 
 /// How many bytes the frames of a thread with this state take.
 pub(super) fn space(area: usize) -> usize {
-    (2 * FRAME + area + NAME.len()).next_multiple_of(64) + 64
+    (STATE + area + NAME.len()).next_multiple_of(64)
 }
 
-/// Lays both frames out at `address` (aligned to 64 bytes).
+/// Lays both frames out at `address`, which is aligned to 64 bytes.
 ///
-/// `None` where the extended state is none that a frame can hold.
+/// `None` where the address is not.
 pub(super) fn lay_out(
     address: u64,
     original: &Original<'_, Registers>,
     way: &Way,
     undo: &SystemCall,
 ) -> Option<Frames> {
-    let (undo_at, resume_at) = (0, FRAME);
-    let area_at = (address + 2 * FRAME as u64).next_multiple_of(ALIGN);
-    let mut bytes = vec![0; usize::try_from(area_at - address).ok()?];
+    if !address.is_multiple_of(ALIGN) {
+        return None;
+    }
+    let at = |offset: usize| address + offset as u64;
+    let mut bytes = vec![0; STATE];
     bytes.extend_from_slice(original.state);
 
-    let resume = address + resume_at as u64;
-    let undoing = original.registers.calling(way.call, resume, undo);
+    let undoing = original.registers.calling(way.call, at(RESUME), undo);
     // Nothing may come between while the blob is unmapped, so everything is blocked.
-    write(bytes.get_mut(undo_at..)?, &undoing, u64::MAX, way.sigreturn, 0)?;
+    write(bytes.get_mut(UNDO..)?, &undoing, u64::MAX, way.sigreturn, 0)?;
 
     let mut resuming = restart::after_death(original.registers);
     if resuming.rip == original.registers.rip {
         resuming.rip = original.resume_at;
     }
-    write(bytes.get_mut(resume_at..)?, &resuming, original.mask, way.sigreturn, area_at)?;
-    let name = address + bytes.len() as u64;
+    write(bytes.get_mut(RESUME..)?, &resuming, original.mask, way.sigreturn, at(STATE))?;
+
+    let (mapped, unmapped) = (at(UNDO + FIRST_ARGUMENT), at(Note::ANSWER));
+    let by_signal = way.chain.map(|chain| {
+        let &Way { call, process, thread, signal, .. } = way;
+        let mut lay = |frame: usize, answer: u64| {
+            let words = chain.words(&Sending { call, answer, process, thread, signal });
+            let start = frame - 8 * words.len();
+            for (word, room) in words.iter().zip(bytes.get_mut(start..frame)?.chunks_exact_mut(8)) {
+                room.copy_from_slice(&word.to_ne_bytes());
+            }
+            Some(at(start))
+        };
+        Some((lay(UNDO, mapped)?, lay(RESUME, unmapped)?))
+    });
+    let (undo_by_signal, resume_by_signal) = by_signal.flatten().unzip();
+    let name = at(bytes.len());
     bytes.extend_from_slice(NAME);
-    Some(Frames { undo: address + undo_at as u64, resume, address, bytes, name })
+    let (base, span) = way.mapping;
+    let note = Note { base, span, thread: way.thread };
+    let sum = note::checksum(&bytes, UNDO + FIRST_ARGUMENT);
+    bytes.get_mut(..Note::LEN)?.copy_from_slice(&note.bytes(address, sum));
+    Some(Frames {
+        undo: at(UNDO),
+        resume: at(RESUME),
+        undo_by_signal,
+        resume_by_signal,
+        mapped,
+        unmapped,
+        state: at(STATE),
+        address,
+        bytes,
+        name,
+    })
+}
+
+/// Frames that somebody has left in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) note: Note,
+    /// How many bytes they take.
+    pub(crate) len: usize,
+    /// The stack pointer with which a call returns into the resume frame.
+    pub(crate) resume: u64,
+    /// The `rt_sigreturn` that they return into.
+    pub(crate) sigreturn: u64,
+}
+
+/// The most bytes that frames take, with every extended state that there is.
+pub(crate) const LONGEST: usize = 16 * 1024;
+
+/// Finds frames at `address` of a process, whose memory begins with `bytes`; `None` where there are none, or where something
+/// else has been written over them since.
+pub(crate) fn left(bytes: &[u8], address: u64) -> Option<Left> {
+    /// `extended_size` of the kernel's `struct _fpx_sw_bytes`, in the XSAVE area.
+    const SIZE_AT: usize = STATE + 468;
+    let (note, sum) = Note::read(bytes, address)?;
+    let size = bytes.get(SIZE_AT..)?.first_chunk().map(|size| u32::from_ne_bytes(*size))?;
+    let len = STATE.checked_add(usize::try_from(size).ok()?)?.checked_add(NAME.len())?;
+    let frames = bytes.get(..len)?;
+    let sigreturn = frames.get(RESUME..)?.first_chunk().map(|word| u64::from_ne_bytes(*word))?;
+    let whole = note::checksum(frames, UNDO + FIRST_ARGUMENT) == sum;
+    whole.then_some(Left { note, len, resume: address + RESUME as u64, sigreturn })
 }
 
 /// Writes one `struct rt_sigframe`.

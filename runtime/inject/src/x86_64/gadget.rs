@@ -2,8 +2,11 @@
 //!
 //! `syscall; ret` makes a system call and goes on with what the stack says; the `rt_sigreturn` that every
 //! libc has for its signal handlers takes up the state that a signal frame holds. Together they let a
-//! victim finish by itself what its tracer began.
+//! victim finish by itself what its tracer began. Where there are a few returns more, they make a [`Chain`].
+//!
+//! [`Chain`]: super::chain::Chain
 
+use super::chain;
 use crate::areas::Area;
 use crate::machine::{Gadget, Gadgets};
 use crate::sys::memory::Memory;
@@ -14,12 +17,15 @@ const SYSCALL_RET: &[u8] = &[0x0f, 0x05, 0xc3];
 const SIGRETURN: &[u8] = &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 /// `mov $15, %eax; syscall`, the shorter form.
 const SIGRETURN_SHORT: &[u8] = &[0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
+/// `ret`.
+const RET: u8 = 0xc3;
 /// `syscall`, which is in the vDSO if nowhere else.
 const SYSCALL: &[u8] = &[0x0f, 0x05];
 
 /// Searches the executable areas, mapped files first; `None` when there is no system call instruction at all.
 pub(crate) fn search(memory: &Memory, areas: &[Area]) -> Option<Gadgets> {
     let (mut call, mut sigreturn, mut plain) = (None, None, None);
+    let mut returns = chain::Search::default();
     let executable = || areas.iter().filter(|area| area.executable && area.readable);
     // A file's code stays where it is as long as the program; made code may move. libc has both, so it comes first.
     let mut order: Vec<&Area> = executable().filter(|area| area.is_file()).collect();
@@ -37,10 +43,15 @@ pub(crate) fn search(memory: &Memory, areas: &[Area]) -> Option<Gadgets> {
             found(&mut call, SYSCALL_RET);
             found(&mut sigreturn, SIGRETURN);
             found(&mut sigreturn, SIGRETURN_SHORT);
-            call.is_some() && sigreturn.is_some()
+            let mut from = 0;
+            while let Some(at) = code.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == RET)) {
+                returns.look(code, from + at, address + (from + at) as u64);
+                from += at + 1;
+            }
+            call.is_some() && sigreturn.is_some() && returns.chain().is_some()
         });
         if let (Some(call), Some(sigreturn)) = (call, sigreturn) {
-            return Some(Gadgets::Pair { call, sigreturn });
+            return Some(Gadgets::Pair { call, sigreturn, chain: returns.chain() });
         }
     }
     for area in executable().filter(|area| area.name != "[vsyscall]") {
@@ -94,7 +105,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         let memory = Memory::open(pid).unwrap();
         let areas = crate::areas::areas(pid).unwrap();
-        let Some(Gadgets::Pair { call, sigreturn }) = search(&memory, &areas) else { panic!("no pair") };
+        let Some(Gadgets::Pair { call, sigreturn, .. }) = search(&memory, &areas) else { panic!("no pair") };
         for gadget in [call, sigreturn] {
             let mut code = vec![0; gadget.code.len()];
             memory.read(gadget.address, &mut code).unwrap();

@@ -193,13 +193,15 @@ impl Machine for Registers {
         let [rdi, rsi, rdx, rcx, r8, r9] = entry.arguments;
         Self {
             rax: entry.function,
-            rbx: if entry.first { abi::FIRST_CALL } else { 0 },
+            rbx: if entry.first { abi::FIRST_CALL } else { 0 }
+                | if entry.keep_from_children { abi::KEEP_FROM_CHILDREN } else { 0 },
             rdi,
             rsi,
             rdx,
             rcx,
             r8,
             r9,
+            r10: entry.state,
             r12: u64::from(entry.end.unsigned_abs()),
             r13: entry.call,
             r14: entry.resume,
@@ -235,6 +237,11 @@ impl Machine for Registers {
 
     fn frames(address: u64, original: &Original<'_, Self>, way: &Way, undo: &SystemCall) -> Option<Frames> {
         frame::lay_out(address, original, way, undo)
+    }
+
+    fn frames_are_whole(memory: &Memory, frames: &Frames) -> bool {
+        let mut bytes = vec![0; frames.bytes.len()];
+        memory.read(frames.address, &mut bytes).is_ok() && frame::left(&bytes, frames.address).is_some()
     }
 
     fn ends_with_call(code: &[u8]) -> bool {

@@ -1,0 +1,185 @@
+//! System calls that a borrowed thread makes in the victim's name.
+//!
+//! A call that is followed by a chain stops the thread once, by the end signal, when it has answered. Without a chain the
+//! thread stops where the kernel is entered and where it is left.
+
+use super::Borrowed;
+use crate::machine::{Machine, Native};
+use crate::note;
+use crate::sys::ptrace::{self, Resume};
+use crate::sys::wait::Change;
+use crate::system_call::{self, SystemCall};
+use crate::target::Target;
+use crate::victim::Victim;
+use crate::Error;
+
+impl Borrowed {
+    /// Makes one system call in the victim's name and returns what it answered.
+    pub(crate) fn system_call(&mut self, victim: &mut Victim, call: &SystemCall) -> Result<u64, Error> {
+        self.start_system_call(victim, call, self.undo_or_own())?;
+        self.finish_system_call(victim, call)
+    }
+
+    /// Maps the blob and returns where it lies.
+    ///
+    /// What is unmapped where this host dies is what has been mapped: while other threads run, somebody else's memory may
+    /// have come to lie at the base, and the call is refused.
+    pub(crate) fn map(&mut self, victim: &mut Victim, target: &Target, call: &SystemCall) -> Result<u64, Error> {
+        let Some(frames) = &self.frames else { return self.system_call(victim, call) };
+        let (undo, resume, answer) = (frames.undo, frames.resume, frames.mapped);
+        if let Some(by_signal) = frames.undo_by_signal {
+            self.start_system_call(victim, call, by_signal)?;
+            return self.finish_by_signal(victim, target, call, undo, answer);
+        }
+        // Without a chain the frames know only where it is to be mapped.
+        let back = if victim.others_run() { resume } else { undo };
+        self.start_system_call(victim, call, back)?;
+        self.finish_system_call(victim, call)
+    }
+
+    /// Makes a system call after which nothing is left to undo.
+    pub(crate) fn last_system_call(
+        &mut self,
+        victim: &mut Victim,
+        target: &Target,
+        call: &SystemCall,
+    ) -> Result<u64, Error> {
+        let chain = self.frames.as_ref().and_then(|frames| Some((frames.resume_by_signal?, frames.resume, frames.unmapped)));
+        if let Some((by_signal, resume, answer)) = chain {
+            self.start_system_call(victim, call, by_signal)?;
+            return self.finish_by_signal(victim, target, call, resume, answer);
+        }
+        self.start_system_call(victim, call, self.resume_or_own())?;
+        self.finish_system_call(victim, call)
+    }
+
+    /// Has the blob unmap itself by `call`, from the end of a call of its own. The thread has its own extended state then.
+    pub(crate) fn unmap_itself(
+        &mut self,
+        victim: &mut Victim,
+        target: &Target,
+        call: &SystemCall,
+    ) -> Result<u64, Error> {
+        let chain = self.frames.as_ref().and_then(|frames| frames.resume_by_signal.map(|_| (frames.resume, frames.unmapped)));
+        let answer = match chain {
+            Some((resume, answer)) => self.finish_by_signal(victim, target, call, resume, answer)?,
+            None => self.finish_system_call(victim, call)?,
+        };
+        self.has_state = true;
+        Ok(answer)
+    }
+
+    /// Has the thread stand before the system call after which nothing is left to undo, without making it: the state in
+    /// which it undoes everything if it is left alone. Nothing where it has no frames to go back through.
+    pub(crate) fn stand_by(&mut self, victim: &Victim, last: &SystemCall) -> Result<(), Error> {
+        match &self.frames {
+            Some(frames) => self.start_system_call(victim, last, frames.resume),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn start_system_call(&mut self, victim: &Victim, call: &SystemCall, stack: u64) -> Result<(), Error> {
+        let registers = self.original.calling(self.gadgets.call().address, stack, call);
+        self.go_to(victim, &registers)
+    }
+
+    /// Sets registers, and the mask where it is still the thread's own: in this order.
+    pub(super) fn go_to(&mut self, victim: &Victim, registers: &Native) -> Result<(), Error> {
+        let kernel = |action| Error::kernel(action, victim.pid);
+        if !self.changed && self.user_dispatch != ptrace::UserDispatch::OFF {
+            ptrace::set_user_dispatch(self.tid, &ptrace::UserDispatch::OFF)
+                .map_err(kernel("switch off its user dispatch"))?;
+        }
+        registers.set(self.tid).map_err(kernel("set registers"))?;
+        if !self.changed {
+            self.changed = true;
+            ptrace::set_signal_mask(self.tid, self.running_mask()).map_err(kernel("set the signal mask"))?;
+        }
+        Ok(())
+    }
+
+    /// Everything is blocked while code is borrowed but the end signal and what code raises by itself: a blocked fault
+    /// would delete the victim's handler.
+    fn running_mask(&self) -> u64 {
+        super::FAULTS.iter().chain([&self.end]).fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
+    }
+
+    /// Lets the system call at hand run to the stop behind it, where the stack pointer is `stack`. Its answer lies in the
+    /// victim's memory then.
+    fn finish_by_signal(
+        &mut self,
+        victim: &mut Victim,
+        target: &Target,
+        call: &SystemCall,
+        stack: u64,
+        answer: u64,
+    ) -> Result<u64, Error> {
+        let pid = victim.pid;
+        let after = self.gadgets.call().address + Native::CALL_LENGTH;
+        self.resume(victim, Resume::Continue)?;
+        loop {
+            if let Change::Signal(signal) = self.wait_shortly(victim)? {
+                if signal == self.end {
+                    let read = Native::of(self.tid).map_err(Error::kernel("read registers", pid))?;
+                    let Some(registers) = read else { return Err(Error::Compat { pid }) };
+                    if (registers.place(), registers.stack()) == (after, stack) {
+                        break;
+                    }
+                }
+                self.take_signal(victim, call, signal)?;
+            }
+            self.resume(victim, Resume::Continue)?;
+        }
+        let mut word = [0; 8];
+        target.memory.read(answer, &mut word).map_err(Error::kernel("read an answer", pid))?;
+        let answer = u64::from_ne_bytes(word);
+        if answer == note::NO_ANSWER {
+            return Err(Error::Changed { pid });
+        }
+        #[expect(clippy::cast_possible_wrap, reason = "the answer is a signed value")]
+        let answer = answer as i64;
+        system_call::answer(answer).map_err(|source| Error::Refused { pid, call: call.name, source })
+    }
+
+    /// Lets the system call at hand run from its entry to its exit.
+    pub(crate) fn finish_system_call(&mut self, victim: &mut Victim, call: &SystemCall) -> Result<u64, Error> {
+        let pid = victim.pid;
+        for _ in ["entry", "exit"] {
+            self.resume(victim, Resume::ToSystemCall)?;
+            loop {
+                match self.wait_shortly(victim)? {
+                    Change::SystemCall => break,
+                    Change::Signal(signal) => self.take_signal(victim, call, signal)?,
+                    Change::Event(_) | Change::JobStop | Change::Gone(_) => {}
+                }
+                self.resume(victim, Resume::ToSystemCall)?;
+            }
+        }
+        let Some(registers) = Native::of(self.tid).map_err(Error::kernel("read registers", pid))? else {
+            return Err(Error::Compat { pid });
+        };
+        system_call::answer(registers.answer()).map_err(|source| Error::Refused {
+            pid,
+            call: call.name,
+            source,
+        })
+    }
+
+    /// Takes a signal that came while the thread makes a call: it is sent again at the end, but for the end signal where that
+    /// means nothing to the victim. What the thread raised itself would be raised for ever.
+    fn take_signal(&self, victim: &mut Victim, call: &SystemCall, signal: i32) -> Result<(), Error> {
+        let pid = victim.pid;
+        if self.raised(victim, signal)?.is_some() {
+            if signal != libc::SIGSYS {
+                // The borrowed code is no longer what it was.
+                return Err(Error::Changed { pid });
+            }
+            let source = std::io::Error::from_raw_os_error(libc::EPERM);
+            return Err(Error::Refused { pid, call: call.name, source });
+        }
+        if signal != self.end || self.end_means_something {
+            victim.defer(self.tid, signal);
+        }
+        Ok(())
+    }
+}

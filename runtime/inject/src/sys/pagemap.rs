@@ -1,0 +1,53 @@
+//! `/proc/PID/pagemap`: which pages of an address space have anything in them.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::count;
+
+/// The memory map of one process, page by page, as long as it runs the program that it runs now.
+#[derive(Debug)]
+pub(crate) struct Pagemap(File);
+
+impl Pagemap {
+    pub(crate) fn open(pid: i32) -> io::Result<Self> {
+        count();
+        File::open(format!("/proc/{pid}/pagemap")).map(Self)
+    }
+
+    /// Whether each of `pages` pages from number `first` on has been used: it is in memory or swapped out. A page that is
+    /// neither has no contents: nobody has touched it, or it has been given up since.
+    ///
+    /// Looking uses none of them, which reading the memory would.
+    pub(crate) fn used(&self, first: u64, pages: usize) -> io::Result<Vec<bool>> {
+        const ENTRY: u64 = 8;
+        /// `PM_PRESENT`, `PM_SWAP`.
+        const HAS_CONTENTS: u64 = 1 << 63 | 1 << 62;
+        let mut entries = vec![0; pages * ENTRY as usize];
+        count();
+        self.0.read_exact_at(&mut entries, first * ENTRY)?;
+        let used = |entry: &[u8]| {
+            entry.first_chunk().is_none_or(|entry| u64::from_ne_bytes(*entry) & HAS_CONTENTS != 0)
+        };
+        Ok(entries.chunks_exact(ENTRY as usize).map(used).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_used_once_it_is_touched() {
+        let mapping = vec![0_u8; 64 * 4096];
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let pagemap = Pagemap::open(pid).unwrap();
+        let middle = &mapping[32 * 4096..];
+        let page = middle.as_ptr().addr() as u64 / 4096;
+        assert_eq!(pagemap.used(page, 1).unwrap(), [false]);
+        // SAFETY: the byte lies within the vector.
+        unsafe { std::ptr::read_volatile(mapping.as_ptr().add(32 * 4096)) };
+        assert_eq!(pagemap.used(page, 1).unwrap(), [true]);
+    }
+}
