@@ -37,6 +37,11 @@ impl Area {
         })
     }
 
+    /// A blob that somebody has mapped, by its name.
+    pub(crate) fn is_blob(&self) -> bool {
+        self.name == "[anon:pie_blob]" || self.name.starts_with("/memfd:pie_blob")
+    }
+
     /// A mapped file: its name is a path.
     pub(crate) fn is_file(&self) -> bool {
         self.name.starts_with('/')

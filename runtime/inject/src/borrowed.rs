@@ -61,10 +61,33 @@ pub(crate) struct Borrowed {
     stops: u64,
     /// How often it had given its processor up when it was seized, where that is known.
     switches: Option<u64>,
+    /// How often it had gone to sleep when it was stopped, where that is wanted.
+    sleeps: Option<u64>,
     /// How long it was waited for in vain: it runs, and cannot be given anything back.
     lost: Option<Duration>,
-    /// Whether it has ended.
-    gone: bool,
+    /// How it has ended, if it has.
+    gone: Option<Gone>,
+}
+
+/// How a thread came to be no more.
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    /// Its process has died, with this status.
+    Died(i32),
+    /// Its process has executed another program.
+    Changed,
+    /// It alone has ended.
+    Ended,
+}
+
+impl Gone {
+    fn error(self, pid: i32, tid: i32) -> Error {
+        match self {
+            Self::Died(status) => Error::Died { pid, status },
+            Self::Changed => Error::Changed { pid },
+            Self::Ended => Error::ThreadEnded { pid, tid },
+        }
+    }
 }
 
 /// How the thread came to stand still again.
@@ -94,6 +117,9 @@ impl Borrowed {
         let Some(original) = Native::of(tid).map_err(kernel("read registers"))? else {
             return Err(Error::Compat { pid });
         };
+        if victim.read_implies_exec {
+            return Err(Error::ReadImpliesExec { pid });
+        }
         let state = Native::state_of(tid).map_err(kernel("read the extended state"))?;
         let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
         let resume_at = original.resume_at(tid).map_err(kernel("read the restartable sequence"))?;
@@ -128,8 +154,9 @@ impl Borrowed {
             wait_forgotten: false,
             stops: 0,
             switches: None,
+            sleeps: victim.sleeps_at_stop(tid, &original),
             lost: None,
-            gone: false,
+            gone: None,
         };
         borrowed.lay_frames(victim, target, spot, mapping)?;
         victim.borrowed.push(tid);
@@ -262,25 +289,22 @@ impl Borrowed {
         until: Instant,
         end: Option<EndSignal>,
     ) -> Result<(Option<Change>, bool), Error> {
-        let waited = victim.wait(self.tid, until, end).map_err(|source| match source.raw_os_error() {
+        let waited = match victim.wait(self.tid, until, end) {
+            Ok(waited) => waited,
             // Another thread, which was left running, has executed a program: this one is no more.
-            Some(libc::ECHILD) => {
-                self.forget(victim);
-                Error::Changed { pid: victim.pid }
+            Err(source) if source.raw_os_error() == Some(libc::ECHILD) => {
+                return Err(self.forget(victim, Gone::Changed));
             }
-            _ => Error::kernel("wait for it", victim.pid)(source),
-        })?;
+            Err(source) => return Err(Error::kernel("wait for it", victim.pid)(source)),
+        };
         match waited.change {
             Some(Change::Gone(status)) => {
                 wait::take_end(self.tid);
-                self.forget(victim);
-                Err(Error::Died { pid: victim.pid, status })
+                let alone = self.tid != victim.pid && victim.goes_on();
+                Err(self.forget(victim, if alone { Gone::Ended } else { Gone::Died(status) }))
             }
             // The first thread has ended by itself, which is not reported while others live.
-            None if self.tid == victim.pid && proc::has_ended(self.tid) => {
-                self.forget(victim);
-                Err(Error::ThreadEnded { pid: victim.pid, tid: self.tid })
-            }
+            None if self.tid == victim.pid && proc::has_ended(self.tid) => Err(self.forget(victim, Gone::Ended)),
             change => {
                 self.stops += u64::from(change.is_some());
                 Ok((change, waited.overdue))
@@ -302,11 +326,12 @@ impl Borrowed {
     }
 
     /// It is gone, and there is nothing to give back.
-    fn forget(&mut self, victim: &mut Victim) {
+    fn forget(&mut self, victim: &mut Victim, gone: Gone) -> Error {
         self.changed = false;
-        self.gone = true;
+        self.gone = Some(gone);
         victim.borrowed.retain(|tid| *tid != self.tid);
         victim.forget(self.tid);
+        gone.error(victim.pid, self.tid)
     }
 
     fn undo_or_own(&self) -> u64 {
@@ -336,9 +361,13 @@ impl Borrowed {
         self.frames.is_some()
     }
 
-    /// Whether the thread has ended.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone
+    /// Whether the thread has ended and its process goes on; an error where there is no such process any more.
+    pub(crate) fn has_ended(&self, pid: i32) -> Result<bool, Error> {
+        match self.gone {
+            None => Ok(false),
+            Some(Gone::Ended) => Ok(true),
+            Some(gone) => Err(gone.error(pid, self.tid)),
+        }
     }
 }
 

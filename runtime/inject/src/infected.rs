@@ -384,13 +384,10 @@ impl Session {
     }
 
     fn cure(&mut self) -> Result<(), Error> {
-        if self.borrowed.is_gone() {
+        if self.borrowed.has_ended(self.victim.pid)? {
             return self.cure_by_another();
         }
         let unmapped = self.unmap();
-        if self.borrowed.is_gone() {
-            return unmapped.and_then(|()| self.cure_by_another());
-        }
         if matches!(unmapped, Err(Error::Kernel { .. })) && self.borrowed.unmaps_itself() {
             // This host can no longer do it: it leaves the thread as one that dies would, before the call that it could not
             // follow, and through its frames the thread takes all back by itself.

@@ -39,6 +39,7 @@ mod cpu;
 mod crash;
 mod descriptors;
 mod error;
+mod heal;
 mod infected;
 #[cfg(feature = "lines")]
 pub mod lines;

@@ -11,6 +11,7 @@ use crate::sys::memory::Memory;
 use crate::system_call::SystemCall;
 
 pub(crate) use crate::x86_64::chain::Chain;
+pub(crate) use crate::x86_64::frame::Left;
 
 /// The instruction set that this crate is compiled for.
 pub(crate) type Native = crate::x86_64::registers::Registers;
@@ -42,6 +43,8 @@ pub(crate) trait Machine: Copy + Debug + PartialEq {
 
     /// The system call that the thread was stopped in.
     fn system_call(&self) -> Option<i64>;
+    /// The arguments of that call.
+    fn arguments(&self) -> [u64; 6];
     /// What that call answers: a value, a negated error number, or a restart code of the kernel's.
     fn answer(&self) -> i64;
     /// The same with another answer.
@@ -71,6 +74,10 @@ pub(crate) trait Machine: Copy + Debug + PartialEq {
     fn frame_space(state: usize) -> usize;
     /// Lays out the frames that lead a thread back, aligned to 64 bytes; `None` where its state is none that a frame can hold.
     fn frames(address: u64, original: &Original<'_, Self>, way: &Way, undo: &SystemCall) -> Option<Frames>;
+    /// The most bytes that frames take: whole pages.
+    const LONGEST_FRAMES: u64;
+    /// Finds frames at `address`, where a process's memory begins with `bytes`.
+    fn left(bytes: &[u8], address: u64) -> Option<Left>;
     /// Whether frames still lie in memory as they were written.
     fn frames_are_whole(memory: &Memory, frames: &Frames) -> bool;
     /// Whether code may end with a call: then what follows it is where a call comes back to.

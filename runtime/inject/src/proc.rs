@@ -175,15 +175,25 @@ pub(crate) fn is_worker(tid: i32) -> bool {
     flags.is_some_and(|flags| flags & WORKER != 0)
 }
 
-/// Refuses a thread whose readable pages are all executable.
-pub(crate) fn check_personality(pid: i32, tid: i32) -> Result<(), Error> {
-    const READ_IMPLIES_EXEC: u64 = 0x0040_0000;
-    sys::count();
-    // Where the kernel does not say, there is nothing to look at.
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/personality")).unwrap_or_default();
-    match u64::from_str_radix(text.trim(), 16) {
-        Ok(personality) if personality & READ_IMPLIES_EXEC != 0 => Err(Error::ReadImpliesExec { pid }),
-        _ => Ok(()),
+/// `/proc/PID/personality`, kept open.
+#[derive(Debug)]
+pub(crate) struct Personality(Option<File>);
+
+impl Personality {
+    /// One that says nothing where the kernel does not.
+    pub(crate) fn open(tid: i32) -> Self {
+        sys::count();
+        Self(File::open(format!("/proc/{tid}/personality")).ok())
+    }
+
+    /// Whether readable pages that are mapped become executable.
+    pub(crate) fn read_implies_exec(&self) -> bool {
+        const READ_IMPLIES_EXEC: u64 = 0x0040_0000;
+        let mut buffer = [0; 16];
+        sys::count();
+        let len = self.0.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok()).unwrap_or(0);
+        let text = buffer.get(..len).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        u64::from_str_radix(text.trim(), 16).is_ok_and(|personality| personality & READ_IMPLIES_EXEC != 0)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A process looked at, not yet touched: everything that can be done before it is stopped is done here.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,17 +10,18 @@ use pie_blob::{Blob, Loadable};
 use crate::areas::{self, Area, MapsFile};
 use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
-use crate::proc::{self, RunsFile, Status, StatusFile};
+use crate::proc::{self, Personality, RunsFile, Status, StatusFile};
 use crate::sys::cpu;
 use crate::stack::Stack;
 use crate::sys::memory::Memory;
+use crate::victim::Wait;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64.
 pub(crate) const PAGE: u64 = 4096;
 
 /// Pages behind the arguments in which signal frames can lie; they cost nothing until then.
-const SPARE: u64 = 4 * PAGE;
+pub(crate) const SPARE: u64 = 4 * PAGE;
 
 /// How long a process may take to get out of a wait for its disk, and one that has just been started to be mapped.
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
@@ -48,6 +50,7 @@ pub struct Target {
     pub(crate) memory: Memory,
     pub(crate) status: Arc<StatusFile>,
     pub(crate) runs: Arc<RunsFile>,
+    pub(crate) personality: Personality,
     /// As they were when they were looked at last, while the process ran.
     pub(crate) areas: Vec<Area>,
     pub(crate) maps: MapsFile,
@@ -56,6 +59,8 @@ pub struct Target {
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
     pub(crate) prepared: Option<Prepared>,
+    /// Waits of its threads that start again when they are stopped.
+    pub(crate) waits: BTreeMap<i32, Wait>,
     /// The processor that this thread may run on, where it is only one: it cannot move to the victim's.
     pub(crate) only_processor: Option<usize>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
@@ -123,7 +128,8 @@ pub(crate) struct Prepared {
 }
 
 impl Target {
-    /// Looks at the process `pid` and finds out whether it can be injected.
+    /// Looks at the process `pid` and finds out whether it can be injected. What a host has left in it that died is
+    /// [finished first](Self::heal).
     ///
     /// # Errors
     ///
@@ -131,6 +137,11 @@ impl Target {
     /// this process itself, uninterruptible sleep, waiting in `vfork`, in the memory of its parent, a seccomp filter that this
     /// process cannot put to sleep, no system call instruction anywhere.
     pub fn open(pid: i32) -> Result<Self, Error> {
+        Self::look(pid)?.healed().map(|(target, _)| target)
+    }
+
+    /// Looks at a process as it is.
+    pub(crate) fn look(pid: i32) -> Result<Self, Error> {
         if pid <= 0 {
             return Err(Error::NoSuchProcess { pid });
         }
@@ -166,7 +177,6 @@ impl Target {
             return Err(Error::NoSuchProcess { pid });
         }
         Native::ask_once();
-        proc::check_personality(pid, living)?;
         let stack = Stack::among(&areas, living);
         let gadgets = Native::gadgets(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
@@ -182,12 +192,14 @@ impl Target {
             memory,
             status: Arc::new(status_file),
             runs: Arc::new(RunsFile::open(pid)),
+            personality: Personality::open(living),
             areas,
             maps,
             stack,
             gadgets,
             options,
             prepared: None,
+            waits: BTreeMap::new(),
             only_processor: cpu::only_one(),
             suspends_filters: true,
         })

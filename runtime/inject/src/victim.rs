@@ -1,12 +1,14 @@
 //! A process whose threads are all stopped.
 
 mod adopt;
+mod carry;
 mod choose;
 mod leave;
 mod risks;
 mod seize;
 mod stop;
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +18,12 @@ use pie_blob::Loadable;
 use crate::borrowed::Places;
 use crate::cpu::Beside;
 use crate::infected::Infected;
-use crate::proc::{RunsFile, Status, StatusFile};
+use crate::proc::{Personality, RunsFile, Status, StatusFile};
 use crate::target::{Options, Stop, Target};
 use crate::watch::Watch;
 use crate::{CrashRisk, Error, proc};
+
+pub(crate) use carry::Wait;
 
 /// A process whose threads are stopped, all or [one](Stop), traced by the calling thread.
 ///
@@ -53,8 +57,12 @@ pub struct Victim {
     /// Whether other threads of the process run, and whether the first is among them.
     others_run: bool,
     pub(crate) first_runs: bool,
+    /// Whether its readable pages are all executable.
+    pub(crate) read_implies_exec: bool,
     /// How often its first thread had given its processor up when it had stopped.
     pub(crate) switches: Option<u64>,
+    /// Waits that start again, by thread.
+    waits: BTreeMap<i32, Wait>,
     /// Whether job control had stopped it before.
     job_stopped: bool,
     /// When the first thread was told to stop.
@@ -105,14 +113,14 @@ impl Victim {
         if let Some(tid) = chosen.filter(|tid| *tid != victim.pid) {
             victim.status_of = tid;
             victim.status_file = Arc::new(StatusFile::open(tid)?);
-            proc::check_personality(victim.pid, tid)?;
+            victim.read_implies_exec = Personality::open(tid).read_implies_exec();
         }
         victim.stop_threads()?;
         victim.assess()?;
         Ok(victim)
     }
 
-    fn new(target: Target, held: Held, threads: Vec<i32>, watch: Watch) -> Self {
+    fn new(mut target: Target, held: Held, threads: Vec<i32>, watch: Watch) -> Self {
         watch.set_threads(&threads);
         Self {
             pid: target.pid,
@@ -131,7 +139,9 @@ impl Victim {
             chosen: None,
             others_run: false,
             first_runs: false,
+            read_implies_exec: target.personality.read_implies_exec(),
             switches: None,
+            waits: std::mem::take(&mut target.waits),
             job_stopped: false,
             stopped_since: None,
             watch,
@@ -156,6 +166,19 @@ impl Victim {
     pub(crate) fn first_thread(&self) -> Result<i32, Error> {
         let first = self.threads.iter().find(|tid| **tid == self.pid).or_else(|| self.threads.first());
         first.copied().ok_or(Error::Zombie { pid: self.pid })
+    }
+
+    /// Whether the process goes on although one of its threads, which is not the first, has ended. Where all of it ends that
+    /// takes a moment.
+    pub(crate) fn goes_on(&self) -> bool {
+        const MOMENTS: u32 = 20;
+        for _ in 0..MOMENTS {
+            if proc::has_ended(self.pid) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
     }
 
     /// A stopped thread other than one that has ended; where only that was stopped, another is.
@@ -220,8 +243,9 @@ impl Victim {
         let target = self.target.take();
         released?;
         let suspends_filters = self.suspends_filters;
+        let waits = std::mem::take(&mut self.waits);
         target
-            .map(|target| Target { suspends_filters, ..target })
+            .map(|target| Target { suspends_filters, waits, ..target })
             .ok_or(Error::NoSuchProcess { pid: self.pid })
     }
 }

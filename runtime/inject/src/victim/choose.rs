@@ -42,10 +42,14 @@ fn disturbance(pid: i32, tid: i32) -> Disturbance {
     };
     let fields: Vec<u64> = text.split_ascii_whitespace().map_while(number).collect();
     match fields.as_slice() {
-        [call, arguments @ ..] if restart::starts_again(*call, arguments) => Disturbance::StartsAgain,
+        [call, arguments @ ..] if starts_again(*call, arguments) => Disturbance::StartsAgain,
         [_, ..] => Disturbance::None,
         // It runs; or it waits in no call, as for a page.
         [] if text.starts_with("running") => Disturbance::None,
         [] => Disturbance::Uninterruptible,
     }
+}
+
+fn starts_again(call: u64, arguments: &[u64]) -> bool {
+    i64::try_from(call).is_ok_and(|call| restart::time_out_of(call, arguments).is_some())
 }

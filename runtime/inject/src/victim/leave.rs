@@ -59,17 +59,18 @@ impl Victim {
     }
 
     /// Has a thread take its system call up again that a mere stop has ended. Whoever ran the blob does already.
-    pub(super) fn take_up(&self, tid: i32) {
+    pub(super) fn take_up(&mut self, tid: i32) {
         // What job control has ended would have ended without a tracer as well.
         if self.job_stopped {
             return;
         }
         if let Ok(Some(stopped)) = Native::of(tid) {
-            let cured = restart::cured(&stopped);
-            if cured.answer() != stopped.answer() {
-                // It may have been killed.
-                let _ = cured.set(tid);
+            if restart::cured(&stopped).answer() == stopped.answer() {
+                return;
             }
+            let sleeps = self.sleeps_at_stop(tid, &stopped);
+            // It may have been killed.
+            let _ = self.resumed(tid, &stopped, sleeps).set(tid);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What would keep a victim from surviving this process.
 
 use super::Victim;
-use crate::proc::StatusFile;
+use crate::proc::{Personality, StatusFile};
 use crate::{CrashRisk, Error, policy, proc};
 
 impl Victim {
@@ -34,7 +34,7 @@ impl Victim {
             if proc::is_worker(tid) {
                 return Err(Error::KernelWorker { pid, tid });
             }
-            proc::check_personality(pid, tid)?;
+            self.read_implies_exec = Personality::open(tid).read_implies_exec();
         }
         if status.seccomp != 0 {
             self.add_risk(CrashRisk::Seccomp);

@@ -197,7 +197,7 @@ impl Victim {
     }
 
     /// Puts the seccomp filter of a stopped thread to sleep, if it has one, where the kernel lets us.
-    pub(super) fn suspend_filter(&mut self, tid: i32) -> Result<(), Error> {
+    pub(crate) fn suspend_filter(&mut self, tid: i32) -> Result<(), Error> {
         if !self.is_seized() || !self.suspends_filters {
             return Ok(());
         }

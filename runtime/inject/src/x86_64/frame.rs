@@ -112,7 +112,7 @@ pub(crate) struct Left {
 }
 
 /// The most bytes that frames take, with every extended state that there is.
-pub(crate) const LONGEST: usize = 16 * 1024;
+pub(crate) const LONGEST: u64 = 16 * 1024;
 
 /// Finds frames at `address` of a process, whose memory begins with `bytes`; `None` where there are none, or where something
 /// else has been written over them since.

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::xstate::ExtendedState;
 use super::{code, frame, gadget, rseq, xstate};
 use crate::areas::Area;
-use crate::machine::{Entering, Frames, Gadgets, Machine, Original, Way};
+use crate::machine::{Entering, Frames, Gadgets, Left, Machine, Original, Way};
 use crate::sys::memory::Memory;
 use crate::sys::ptrace::{self, RegisterSet};
 use crate::system_call::SystemCall;
@@ -168,6 +168,10 @@ impl Machine for Registers {
         Some(self.orig_rax.cast_signed_()).filter(|number| *number >= 0)
     }
 
+    fn arguments(&self) -> [u64; 6] {
+        [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9]
+    }
+
     fn answer(&self) -> i64 {
         self.rax.cast_signed_()
     }
@@ -239,6 +243,12 @@ impl Machine for Registers {
         frame::lay_out(address, original, way, undo)
     }
 
+    const LONGEST_FRAMES: u64 = frame::LONGEST;
+
+    fn left(bytes: &[u8], address: u64) -> Option<Left> {
+        frame::left(bytes, address)
+    }
+
     fn frames_are_whole(memory: &Memory, frames: &Frames) -> bool {
         let mut bytes = vec![0; frames.bytes.len()];
         memory.read(frames.address, &mut bytes).is_ok() && frame::left(&bytes, frames.address).is_some()
@@ -269,7 +279,7 @@ impl CastSigned for u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::restart::{after_death, by_hand, cured};
+    use crate::restart::{Time, after_death, by_hand, cured, time_out};
 
     const EINTR: i64 = -4;
     const ERESTARTNOHAND: i64 = -514;
@@ -290,12 +300,28 @@ mod tests {
     }
 
     #[test]
+    fn a_time_out_is_known_where_it_starts_again() {
+        let waiting = |r10| Registers { r10, ..stopped(libc::SYS_epoll_wait, EINTR) };
+        let known = time_out(&waiting(50)).unwrap();
+        assert_eq!((known.time, known.answer), (Time::Milliseconds(50), 0));
+        for endless in [0xffff_ffff, u64::MAX] {
+            assert_eq!(time_out(&waiting(endless)), None);
+        }
+        assert_eq!(time_out(&Registers { r10: 50, ..stopped(libc::SYS_epoll_wait, 1) }), None);
+        let by_address = Registers { rdx: 0x5000, ..stopped(libc::SYS_rt_sigtimedwait, EINTR) };
+        assert_eq!(time_out(&by_address).unwrap().time, Time::At(0x5000));
+        assert_eq!(time_out(&stopped(libc::SYS_rt_sigtimedwait, EINTR)), None);
+        assert_eq!(time_out(&stopped(libc::SYS_poll, EINTR)), None);
+    }
+
+    #[test]
     fn only_calls_that_can_are_started_again() {
         assert_eq!(cured(&stopped(libc::SYS_epoll_wait, EINTR)).rax, unsigned(ERESTARTNOHAND));
         assert_eq!(cured(&stopped(libc::SYS_epoll_wait, 3)).rax, 3);
-        for call in [libc::SYS_close, libc::SYS_connect, libc::SYS_io_uring_enter] {
+        for call in [libc::SYS_close, libc::SYS_connect] {
             assert_eq!(cured(&stopped(call, EINTR)).rax, unsigned(EINTR));
         }
+        assert_eq!(cured(&stopped(libc::SYS_io_uring_enter, EINTR)).rax, unsigned(ERESTARTNOHAND));
         // A number that looks like a call's error in a thread that is in none.
         let running = stopped(-1, -512);
         assert_eq!(cured(&running), running);
