@@ -258,7 +258,8 @@ impl Borrowed {
             (Gadgets::Pair { call, .. }, Some(_)) => call.address,
             _ => 0,
         };
-        let resume = self.frames.as_ref().map_or(0, |frames| frames.resume_by_signal.unwrap_or(frames.resume));
+        let resume =
+            self.frames.as_ref().map_or(0, |frames| frames.resume_by_signal.unwrap_or(frames.resume));
         let state = self.frames.as_ref().map_or(0, |frames| frames.state);
         let &Entry { base, span, function, arguments, first, keep_from_children, .. } = entry;
         let (end, own_stack) = (self.end, self.own_stack());
@@ -304,7 +305,9 @@ impl Borrowed {
                 Err(self.forget(victim, if alone { Gone::Ended } else { Gone::Died(status) }))
             }
             // The first thread has ended by itself, which is not reported while others live.
-            None if self.tid == victim.pid && proc::has_ended(self.tid) => Err(self.forget(victim, Gone::Ended)),
+            None if self.tid == victim.pid && proc::first_has_ended_alone(self.tid) => {
+                Err(self.forget(victim, Gone::Ended))
+            }
             change => {
                 self.stops += u64::from(change.is_some());
                 Ok((change, waited.overdue))

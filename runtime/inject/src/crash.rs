@@ -41,9 +41,15 @@ impl fmt::Display for CrashRisk {
         f.write_str(match self {
             Self::Seccomp => "it has a seccomp filter, which sleeps only while its tracer lives",
             Self::NoWayBack => "its code has no `syscall; ret` or no `rt_sigreturn` to go back through",
-            Self::NoRoomForFrames => "its main stack has no pages for the signal frames that are certain to be unused",
-            Self::FirstThreadRuns => "its first thread runs on, and the signal frames lie below that one's stack",
-            Self::UserDispatch => "it uses syscall user dispatch, which is switched off only while its tracer lives",
+            Self::NoRoomForFrames => {
+                "its main stack has no pages for the signal frames that are certain to be unused"
+            }
+            Self::FirstThreadRuns => {
+                "its first thread runs on, and the signal frames lie below that one's stack"
+            }
+            Self::UserDispatch => {
+                "it uses syscall user dispatch, which is switched off only while its tracer lives"
+            }
             Self::ShadowStack => "it has a user shadow stack",
             Self::SignalsCaught => {
                 "it catches or blocks SIGURG, SIGWINCH and SIGCHLD: it would see one, or miss one"

@@ -165,7 +165,9 @@ pub enum Error {
     },
     /// The process has every readable page executable as well (`READ_IMPLIES_EXEC` in its personality): the blob's data would
     /// be writable and executable.
-    #[error("process {pid}: its personality makes readable pages executable (READ_IMPLIES_EXEC): the blob's data would be writable and executable; start it without `setarch --read-implies-exec`, or link it with `-z noexecstack`")]
+    #[error(
+        "process {pid}: its personality makes readable pages executable (READ_IMPLIES_EXEC): the blob's data would be writable and executable; start it without `setarch --read-implies-exec`, or link it with `-z noexecstack`"
+    )]
     ReadImpliesExec {
         /// The process.
         pid: i32,

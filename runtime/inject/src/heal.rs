@@ -82,7 +82,11 @@ impl Target {
         for area in self.areas.iter().filter(|area| area.writable && area.is_blob()) {
             let Some(address) = area.range.end.checked_sub(SPARE) else { continue };
             let mapping = Some(address..area.range.end);
-            found.extend(self.frames_at(address).map(|left| Found { left, address, mapping: mapping.clone() }));
+            found.extend(self.frames_at(address).map(|left| Found {
+                left,
+                address,
+                mapping: mapping.clone(),
+            }));
         }
         Ok(found)
     }
@@ -99,12 +103,13 @@ impl Target {
         let mut begin = [0; 64];
         self.memory.read(address, &mut begin).ok()?;
         crate::note::Note::read(&begin, address)?;
-        // As much as there is: they may lie at the end of an area.
-        let longest = (1..=Native::LONGEST_FRAMES / PAGE).rev().find_map(|pages| {
-            let mut bytes = vec![0; usize::try_from(pages * PAGE).ok()?];
-            self.memory.read(address, &mut bytes).ok().map(|()| bytes)
-        })?;
-        Native::left(&longest, address)
+        // Reading a page that nobody has touched would touch it, and frames have no such pages.
+        let stack = self.stack.as_ref()?;
+        let pages = (address..).step_by(PAGE as usize).take_while(|page| stack.is_used(*page));
+        let pages = pages.take(usize::try_from(Native::LONGEST_FRAMES / PAGE).unwrap_or(0)).count();
+        let mut bytes = vec![0; pages * PAGE as usize];
+        self.memory.read(address, &mut bytes).ok()?;
+        Native::left(&bytes, address)
     }
 }
 
@@ -131,7 +136,8 @@ impl Victim {
         let pid = self.pid;
         let note = found.left.note;
         let Gadgets::Pair { call, sigreturn, .. } = target.gadgets else { return Ok(()) };
-        let Some(tid) = self.threads.iter().copied().find(|tid| inner_thread(*tid) == Some(note.thread)) else {
+        let Some(tid) = self.threads.iter().copied().find(|tid| inner_thread(*tid) == Some(note.thread))
+        else {
             return Ok(());
         };
         let kernel = |action| Error::kernel(action, pid);

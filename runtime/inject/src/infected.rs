@@ -148,6 +148,13 @@ impl Infected {
         self.session.as_ref().map_or(0, |session| session.prepared.base)
     }
 
+    /// The thread that runs the blob: the first one, the one that was [chosen](crate::Stop), or the last that was
+    /// [called in](Self::call_in).
+    #[must_use]
+    pub fn thread(&self) -> i32 {
+        self.session.as_ref().map_or(0, |session| session.borrowed.tid())
+    }
+
     /// Why the victim would not go on unharmed if this process were killed now; empty when it would.
     #[must_use]
     pub fn crash_risks(&self) -> &[CrashRisk] {
@@ -299,7 +306,7 @@ impl Session {
             function,
             arguments,
             first: self.first,
-            keep_from_children: self.victim.others_run(),
+            keep_from_children: self.victim.others_run() || self.victim.status.threads > 1,
             deadline,
         };
         let done = self.prepared.base + u64::from(self.blob.__parts().done.unwrap_or(0));

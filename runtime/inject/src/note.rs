@@ -30,8 +30,16 @@ impl Note {
 
     /// The note's words, for frames at `address` whose bytes have the checksum `sum`.
     pub(crate) fn bytes(&self, address: u64, sum: u64) -> [u8; Self::LEN] {
-        let words =
-            [MAGIC[0], MAGIC[1] ^ address, self.base, self.span, u64::from(self.thread.unsigned_abs()), NO_ANSWER, sum, VERSION];
+        let words = [
+            MAGIC[0],
+            MAGIC[1] ^ address,
+            self.base,
+            self.span,
+            u64::from(self.thread.unsigned_abs()),
+            NO_ANSWER,
+            sum,
+            VERSION,
+        ];
         let mut bytes = [0; Self::LEN];
         for (word, room) in words.iter().zip(bytes.chunks_exact_mut(8)) {
             room.copy_from_slice(&word.to_ne_bytes());

@@ -164,6 +164,13 @@ pub(crate) fn has_ended(tid: i32) -> bool {
     }
 }
 
+/// Whether the first thread of a process has ended while another goes on.
+pub(crate) fn first_has_ended_alone(pid: i32) -> bool {
+    let another_lives =
+        || threads(pid).is_ok_and(|tids| tids.into_iter().any(|tid| tid != pid && !has_ended(tid)));
+    has_ended(pid) && another_lives()
+}
+
 /// Whether a thread is a worker of the kernel's in a process: of an io_uring, of vhost. It never runs the program's code.
 pub(crate) fn is_worker(tid: i32) -> bool {
     /// `PF_IO_WORKER`, `PF_USER_WORKER`.
@@ -171,7 +178,8 @@ pub(crate) fn is_worker(tid: i32) -> bool {
     sys::count();
     let text = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
     // The flags are field 9; the state behind the name in parentheses is field 3.
-    let flags = text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6)?.parse::<u64>().ok());
+    let flags =
+        text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6)?.parse::<u64>().ok());
     flags.is_some_and(|flags| flags & WORKER != 0)
 }
 

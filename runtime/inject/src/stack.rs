@@ -53,17 +53,24 @@ impl Stack {
         Some(Self { end, low, pagemap: Pagemap::open(tid).ok()? })
     }
 
-    /// Finds `len` bytes (whole pages) in which nobody can have anything.
+    /// Finds `len` bytes (whole pages) in which nobody can have anything. `pointers` are the stack pointers of the threads that
+    /// are stopped.
     pub(crate) fn unused(
         &self,
         maps: &MapsFile,
         memory: &Memory,
         len: u64,
         its_thread_runs: bool,
+        pointers: &[u64],
     ) -> Result<Option<Unused>, Error> {
         let apart = PAGE * if its_thread_runs { APART_FROM_RUNNING } else { APART };
         let Some((stack, room_below)) = self.now(maps, len + apart)? else { return Ok(None) };
-        if len + apart <= stack.end - stack.start && self.is_untouched(memory, stack.start, len, apart) {
+        // A thread whose stack ends near could come down to the frames before another has gone back through them.
+        let near = |pointer: &u64| (stack.start..stack.start + len + apart).contains(pointer);
+        if len + apart <= stack.end - stack.start
+            && !pointers.iter().any(near)
+            && self.is_untouched(memory, stack.start, len, apart)
+        {
             return Ok(Some(Unused { start: stack.start, below: false }));
         }
         Ok(room_below.then(|| Unused { start: stack.start - apart - len, below: true }))

@@ -15,7 +15,7 @@
 //! A thread that blocks every real-time signal cannot be interrupted. Its waits poll ([`Watch::blocks`]).
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long it goes on looking when there are none any more: the next victim often comes soon, and need not wake it.
 const LINGER: u32 = 50;
 
+/// At how many looks in a row a first thread must have ended alone before that is believed.
+const ALONE_FOR: u32 = 3;
 /// How long the tracing thread may take to notice that it is interrupted.
 const INTERRUPTED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -59,6 +61,8 @@ struct Shared {
     /// Whether the end signal has been sent in this wait.
     sent: AtomicBool,
     end: Mutex<Option<EndSignal>>,
+    /// At how many looks in a row the process's first thread, which is waited for, had ended while others lived.
+    alone: AtomicU32,
     /// The process, and its threads that are traced.
     process: i32,
     threads: Mutex<Vec<i32>>,
@@ -92,6 +96,7 @@ impl Watch {
             waited_for: AtomicI32::new(0),
             sent: AtomicBool::new(false),
             end: Mutex::new(None),
+            alone: AtomicU32::new(0),
             process,
             threads: Mutex::new(Vec::new()),
             reaped: Mutex::new(Vec::new()),
@@ -222,14 +227,21 @@ impl Shared {
     /// One look of the watchdog's.
     fn look(&self) {
         let armed = self.wait.load(Ordering::Acquire);
-        let waited_for = if matches!(armed, IDLE | CLAIMED | BACK) { 0 } else { self.waited_for.load(Ordering::Relaxed) };
+        let waited_for =
+            if matches!(armed, IDLE | CLAIMED | BACK) { 0 } else { self.waited_for.load(Ordering::Relaxed) };
         self.reap(waited_for);
         if waited_for == 0 {
             return;
         }
         let overdue = armed <= nanoseconds(Instant::now());
-        // A first thread that has ended by itself is not reported while others live, traced or not.
-        let vanished = waited_for == self.process && proc::has_ended(waited_for);
+        // A first thread that has ended by itself is not reported while others live, traced or not. Where the process is
+        // killed the others end a moment later.
+        let alone = waited_for == self.process && proc::first_has_ended_alone(waited_for);
+        let looks = if alone { self.alone.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let vanished = alone && looks >= ALONE_FOR;
+        if !alone {
+            self.alone.store(0, Ordering::Relaxed);
+        }
         if !overdue && !vanished {
             return;
         }

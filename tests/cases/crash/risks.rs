@@ -97,14 +97,24 @@ fn a_signal_that_is_waited_for_is_not_lost() {
     victim.end();
 }
 
+/// The frames lie below it.
 #[test]
 fn a_thread_at_the_low_end_of_the_main_stack() {
-    risky(own(&["at-the-low-end"])(false), CrashRisk::NoRoomForFrames, open, None);
+    Trial { points: 10, ..Trial::new(&own(&["at-the-low-end"])) }.run("at the low end");
 }
 
 #[test]
 fn a_main_stack_that_is_in_use_while_its_thread_is_elsewhere() {
-    risky(own(&["elsewhere"])(false), CrashRisk::NoRoomForFrames, open, None);
+    Trial { points: 10, ..Trial::new(&own(&["elsewhere"])) }.run("elsewhere");
+}
+
+/// Below a stack that is in use to its end lies somebody else's memory, which it may not grow into.
+#[test]
+fn a_main_stack_that_cannot_grow() {
+    for wall in ["none", "read"] {
+        let victim = Running::start(env!("CARGO_BIN_EXE_victim"), &["walled", wall]);
+        risky(victim, CrashRisk::NoRoomForFrames, open, None);
+    }
 }
 
 #[test]

@@ -50,6 +50,9 @@ fn told(pid: i32) -> BTreeMap<String, String> {
         "RssAnon",
         "RssFile",
         "VmPeak",
+        // The main stack may be longer than it was, as after a push.
+        "VmSize",
+        "VmStk",
         "State",
         "SigQ",
         "SigPnd",

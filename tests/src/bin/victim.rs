@@ -54,6 +54,7 @@ fn main() {
         ["latch"] => rounds(risks::latch()),
         ["deepens"] => deep::when_told(),
         ["elsewhere"] => deep::elsewhere(),
+        ["walled", wall] => deep::walled(wall),
         ["fills"] => deep::fills_when_told(),
         ["notes"] => rounds(risks::notes()),
         ["filtered-thread"] => rounds(risks::filtered_thread()),

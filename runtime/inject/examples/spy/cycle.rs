@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pie_blob_inject::{Target, tracer_calls};
+use pie_blob_inject::{Stop, Target, tracer_calls};
 use pie_blob_parasite::parasite;
 use serde::Serialize;
 
@@ -30,7 +30,10 @@ impl Spread {
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     pub(crate) cycles: usize,
+    /// How many threads were stopped.
     pub(crate) threads: usize,
+    /// The one that ran the blob in the last cycle.
+    pub(crate) thread: i32,
     /// From the first request to stop until the last thread is let go.
     pub(crate) victim_stopped_us: Spread,
     /// Choosing a base and relocating the blob: before the stop.
@@ -52,6 +55,7 @@ struct Cycle {
     stopped_since: Instant,
     calls: u64,
     threads: usize,
+    thread: i32,
 }
 
 fn once(target: Target) -> Result<(Target, Cycle)> {
@@ -66,6 +70,7 @@ fn once(target: Target) -> Result<(Target, Cycle)> {
     let infected = Instant::now();
     let answer = spy.call(parasite::PING, ())?;
     let called = Instant::now();
+    let thread = spy.thread();
     let victim = spy.cure()?;
     let cured = Instant::now();
     let target = victim.release()?;
@@ -74,12 +79,12 @@ fn once(target: Target) -> Result<(Target, Cycle)> {
         return Err(format!("ping answered {answer}").into());
     }
     let phases = [begin, prepared, stopped, infected, called, cured, released];
-    Ok((target, Cycle { phases, stopped_since, calls: tracer_calls() - calls, threads }))
+    Ok((target, Cycle { phases, stopped_since, calls: tracer_calls() - calls, threads, thread }))
 }
 
 /// Repeats the cycle and sums it up.
-pub(crate) fn measure(pid: i32, cycles: usize) -> Result<Measured> {
-    let mut target = Target::open(pid)?;
+pub(crate) fn measure(pid: i32, stop: Stop, cycles: usize) -> Result<Measured> {
+    let mut target = Target::open(pid)?.stop(stop);
     let mut all = Vec::with_capacity(cycles);
     // The first cycles fault pages in, here and there.
     for counted in (0..5).map(|_| false).chain((0..cycles).map(|_| true)) {
@@ -94,6 +99,7 @@ pub(crate) fn measure(pid: i32, cycles: usize) -> Result<Measured> {
     Ok(Measured {
         cycles,
         threads: all.last().map_or(0, |cycle| cycle.threads),
+        thread: all.last().map_or(0, |cycle| cycle.thread),
         victim_stopped_us: spread(&|cycle| micros(cycle.stopped_since, cycle.phases[6])),
         prepare_us: phase(0),
         stop_us: phase(1),

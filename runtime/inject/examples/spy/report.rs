@@ -60,7 +60,7 @@ impl fmt::Display for Report {
 
 fn write_seen(f: &mut fmt::Formatter<'_>, seen: &Seen) -> fmt::Result {
     let (blob, process, identity) = (&seen.blob, &seen.process, &seen.credentials);
-    writeln!(f, "process {} with {} thread(s), from inside:", seen.pid, seen.threads)?;
+    writeln!(f, "process {}, from inside of thread {} ({} stopped):", seen.pid, seen.thread, seen.threads)?;
     writeln!(
         f,
         "  ids              pid {}, tid {}, group {}, session {}",
@@ -130,7 +130,11 @@ fn write_seen(f: &mut fmt::Formatter<'_>, seen: &Seen) -> fmt::Result {
 }
 
 fn write_measured(f: &mut fmt::Formatter<'_>, measured: &Measured) -> fmt::Result {
-    writeln!(f, "{} cycles, {} thread(s)", measured.cycles, measured.threads)?;
+    writeln!(
+        f,
+        "{} cycles, {} thread(s) stopped, the last in thread {}",
+        measured.cycles, measured.threads, measured.thread
+    )?;
     writeln!(f, "{:<20} {:>9} {:>9} {:>9}", "", "median", "p90", "max")?;
     let mut row = |name: &str, spread: &Spread| {
         writeln!(f, "{name:<20} {:>9.1} {:>9.1} {:>9.1}", spread.median, spread.p90, spread.max)

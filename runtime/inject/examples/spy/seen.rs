@@ -1,6 +1,6 @@
 //! One look into a process: everything the parasite can say, and a comparison of before and after.
 
-use pie_blob_inject::{Infected, Target};
+use pie_blob_inject::{Infected, Stop, Target};
 use pie_blob_parasite::{Credentials, IntervalTimer, Misc, SIGNALS, SignalAction, TIMERS, parasite};
 use serde::Serialize;
 
@@ -12,7 +12,10 @@ use crate::victim::Account;
 #[derive(Debug, Serialize)]
 pub(crate) struct Seen {
     pub(crate) pid: i32,
+    /// How many threads were stopped.
     pub(crate) threads: usize,
+    /// The one that ran the blob.
+    pub(crate) thread: i32,
     pub(crate) blob: BlobLayout,
     pub(crate) process: Process,
     pub(crate) signal_actions: Vec<Action>,
@@ -76,12 +79,12 @@ pub(crate) struct Identity {
 }
 
 /// Infects, asks, cures, compares.
-pub(crate) fn look(pid: i32) -> Result<Seen> {
-    let victim = Target::open(pid)?.prepare(&parasite::BLOB)?.seize()?;
+pub(crate) fn look(pid: i32, stop: Stop) -> Result<Seen> {
+    let victim = Target::open(pid)?.stop(stop).prepare(&parasite::BLOB)?.seize()?;
     let (stopped_since, threads) = (victim.stopped_since(), victim.threads().len());
     let before = victim.snapshot()?;
     let mut spy = victim.infect(&parasite::BLOB)?;
-    let base = spy.base();
+    let (base, thread) = (spy.base(), spy.thread());
     let crash_risks = spy.crash_risks().iter().map(ToString::to_string).collect();
 
     let mut misc = Misc::default();
@@ -101,6 +104,7 @@ pub(crate) fn look(pid: i32) -> Result<Seen> {
     Ok(Seen {
         pid,
         threads,
+        thread,
         blob: layout(base),
         process: process(&misc),
         signal_actions: actions.iter().enumerate().filter_map(action).collect(),

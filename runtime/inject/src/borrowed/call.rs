@@ -4,6 +4,7 @@
 //! thread stops where the kernel is entered and where it is left.
 
 use super::Borrowed;
+use crate::Error;
 use crate::machine::{Machine, Native};
 use crate::note;
 use crate::sys::ptrace::{self, Resume};
@@ -11,7 +12,6 @@ use crate::sys::wait::Change;
 use crate::system_call::{self, SystemCall};
 use crate::target::Target;
 use crate::victim::Victim;
-use crate::Error;
 
 impl Borrowed {
     /// Makes one system call in the victim's name and returns what it answered.
@@ -24,7 +24,12 @@ impl Borrowed {
     ///
     /// What is unmapped where this host dies is what has been mapped: while other threads run, somebody else's memory may
     /// have come to lie at the base, and the call is refused.
-    pub(crate) fn map(&mut self, victim: &mut Victim, target: &Target, call: &SystemCall) -> Result<u64, Error> {
+    pub(crate) fn map(
+        &mut self,
+        victim: &mut Victim,
+        target: &Target,
+        call: &SystemCall,
+    ) -> Result<u64, Error> {
         let Some(frames) = &self.frames else { return self.system_call(victim, call) };
         let (undo, resume, answer) = (frames.undo, frames.resume, frames.mapped);
         if let Some(by_signal) = frames.undo_by_signal {
@@ -44,7 +49,10 @@ impl Borrowed {
         target: &Target,
         call: &SystemCall,
     ) -> Result<u64, Error> {
-        let chain = self.frames.as_ref().and_then(|frames| Some((frames.resume_by_signal?, frames.resume, frames.unmapped)));
+        let chain = self
+            .frames
+            .as_ref()
+            .and_then(|frames| Some((frames.resume_by_signal?, frames.resume, frames.unmapped)));
         if let Some((by_signal, resume, answer)) = chain {
             self.start_system_call(victim, call, by_signal)?;
             return self.finish_by_signal(victim, target, call, resume, answer);
@@ -60,7 +68,10 @@ impl Borrowed {
         target: &Target,
         call: &SystemCall,
     ) -> Result<u64, Error> {
-        let chain = self.frames.as_ref().and_then(|frames| frames.resume_by_signal.map(|_| (frames.resume, frames.unmapped)));
+        let chain = self
+            .frames
+            .as_ref()
+            .and_then(|frames| frames.resume_by_signal.map(|_| (frames.resume, frames.unmapped)));
         let answer = match chain {
             Some((resume, answer)) => self.finish_by_signal(victim, target, call, resume, answer)?,
             None => self.finish_system_call(victim, call)?,
@@ -78,7 +89,12 @@ impl Borrowed {
         }
     }
 
-    pub(super) fn start_system_call(&mut self, victim: &Victim, call: &SystemCall, stack: u64) -> Result<(), Error> {
+    pub(super) fn start_system_call(
+        &mut self,
+        victim: &Victim,
+        call: &SystemCall,
+        stack: u64,
+    ) -> Result<(), Error> {
         let registers = self.original.calling(self.gadgets.call().address, stack, call);
         self.go_to(victim, &registers)
     }
@@ -142,7 +158,11 @@ impl Borrowed {
     }
 
     /// Lets the system call at hand run from its entry to its exit.
-    pub(crate) fn finish_system_call(&mut self, victim: &mut Victim, call: &SystemCall) -> Result<u64, Error> {
+    pub(crate) fn finish_system_call(
+        &mut self,
+        victim: &mut Victim,
+        call: &SystemCall,
+    ) -> Result<u64, Error> {
         let pid = victim.pid;
         for _ in ["entry", "exit"] {
             self.resume(victim, Resume::ToSystemCall)?;

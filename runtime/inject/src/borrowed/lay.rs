@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 
-use super::{Borrowed, RED_ZONE};
+use super::Borrowed;
 use crate::machine::{Gadgets, Machine, Native, Original, Way};
 use crate::system_call::SystemCall;
 use crate::target::{PAGE, Target};
@@ -71,7 +71,8 @@ impl Borrowed {
         };
         // A chain ends in the frame behind it, which the blob's own pages do not outlive, and sends a signal once more that the
         // victim must not see.
-        let usable = matches!(spot, Spot::Stack { .. }) && !self.end_means_something && !victim.status.shadow_stack;
+        let usable =
+            matches!(spot, Spot::Stack { .. }) && !self.end_means_something && !victim.status.shadow_stack;
         let chain = chain.filter(|_| usable);
         // What a chain has mapped it notes in the frame itself, so that nothing is unmapped that was not mapped.
         let undone = if chain.is_some() && !mapping.done { NOWHERE } else { mapping.base };
@@ -172,18 +173,25 @@ impl Borrowed {
         if victim.places.is_none_or(|places| places.len < len) {
             let Some(stack) = &target.stack else { return Ok(None) };
             let runs = victim.first_runs;
-            let unused = stack.unused(&target.maps, &target.memory, 2 * len, runs)?;
+            let pointers = self.stack_pointers(victim)?;
+            let unused = stack.unused(&target.maps, &target.memory, 2 * len, runs, &pointers)?;
             let Some(unused) = unused else { return Ok(None) };
-            // Nobody uses what is below the stack pointer of whoever has its stack there, either.
-            let end = unused.start + 2 * len + RED_ZONE;
-            if unused.start <= self.original.stack() && self.original.stack() < end {
-                return Ok(None);
-            }
             victim.places = Some(Places { start: unused.start, len, below: unused.below });
         }
         Ok(victim.places.map(|places| {
             let address = places.start + if second { places.len } else { 0 };
             (address, places.below)
         }))
+    }
+
+    /// Where the threads that are stopped have their stacks: if this host dies they run on at once.
+    fn stack_pointers(&self, victim: &Victim) -> Result<Vec<u64>, Error> {
+        let others = victim.threads.iter().copied().filter(|tid| *tid != self.tid);
+        let mut pointers = vec![self.original.stack()];
+        for tid in others {
+            let read = Native::of(tid).map_err(Error::kernel("read registers", victim.pid))?;
+            pointers.extend(read.map(|registers| registers.stack()));
+        }
+        Ok(pointers)
     }
 }

@@ -26,7 +26,8 @@ pub(super) fn least_disturbed(target: &Target) -> Result<i32, Error> {
     if lives && (target.options.require_crash_safe || disturbance(pid, pid) == Disturbance::None) {
         return Ok(pid);
     }
-    let others = proc::threads(pid)?.into_iter().filter(|tid| *tid != pid && !proc::is_worker(*tid)).take(MOST);
+    let others =
+        proc::threads(pid)?.into_iter().filter(|tid| *tid != pid && !proc::is_worker(*tid)).take(MOST);
     let first = lives.then_some(pid);
     let all = first.into_iter().chain(others);
     all.min_by_key(|tid| disturbance(pid, *tid)).ok_or(Error::Zombie { pid })

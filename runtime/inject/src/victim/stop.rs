@@ -20,7 +20,12 @@ pub(super) enum Halt {
 
 impl Victim {
     /// Waits for what becomes of a thread.
-    pub(crate) fn wait(&mut self, tid: i32, until: Instant, end: Option<EndSignal>) -> std::io::Result<Waited> {
+    pub(crate) fn wait(
+        &mut self,
+        tid: i32,
+        until: Instant,
+        end: Option<EndSignal>,
+    ) -> std::io::Result<Waited> {
         let waited = self.watch.wait(tid, until, end, self.look_for);
         for ended in self.watch.take_reaped() {
             self.threads.retain(|thread| *thread != ended);

@@ -50,7 +50,8 @@ pub(crate) struct Sending {
 const RAX: [(&[u8], usize); 1] = [(&[0x58, 0xc3], 0)];
 const RDI: [(&[u8], usize); 1] = [(&[0x5f, 0xc3], 0)];
 const RSI: [(&[u8], usize); 2] = [(&[0x5e, 0xc3], 0), (&[0x5e, 0x41, 0x5f, 0xc3], 1)];
-const RDX: [(&[u8], usize); 3] = [(&[0x5a, 0xc3], 0), (&[0x5a, 0x5b, 0xc3], 1), (&[0x5a, 0x41, 0x5c, 0xc3], 1)];
+const RDX: [(&[u8], usize); 3] =
+    [(&[0x5a, 0xc3], 0), (&[0x5a, 0x5b, 0xc3], 1), (&[0x5a, 0x41, 0x5c, 0xc3], 1)];
 /// `mov %rax, (%rdx); ret`, `mov %rax, (%rdi); ret`, `mov %rax, (%rsi); ret`.
 const STORE: [&[u8]; 3] = [&[0x48, 0x89, 0x02, 0xc3], &[0x48, 0x89, 0x07, 0xc3], &[0x48, 0x89, 0x06, 0xc3]];
 
@@ -72,11 +73,15 @@ impl Search {
     pub(crate) fn look(&mut self, code: &[u8], end: usize, address: u64) {
         let Some(before) = code.get(..=end) else { return };
         let gadget = |wanted: &'static [u8]| {
-            before.ends_with(wanted).then(|| Gadget { address: address + 1 - wanted.len() as u64, code: wanted })
+            before
+                .ends_with(wanted)
+                .then(|| Gadget { address: address + 1 - wanted.len() as u64, code: wanted })
         };
         let pop = |found: &mut Option<Pop>, wanted: &[(&'static [u8], usize)]| {
             if found.is_none_or(|found| found.padding > 0) {
-                let best = wanted.iter().find_map(|(code, padding)| Some(Pop { gadget: gadget(code)?, padding: *padding }));
+                let best = wanted
+                    .iter()
+                    .find_map(|(code, padding)| Some(Pop { gadget: gadget(code)?, padding: *padding }));
                 *found = best.or(*found);
             }
         };
@@ -124,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_chain_takes_the_shortest_code_that_there_is() {
-        let code = [0x5a, 0x5b, 0xc3, 0x41, 0x5f, 0xc3, 0x5e, 0xc3, 0x58, 0xc3, 0x48, 0x89, 0x02, 0xc3, 0x5a, 0xc3];
+        let code =
+            [0x5a, 0x5b, 0xc3, 0x41, 0x5f, 0xc3, 0x5e, 0xc3, 0x58, 0xc3, 0x48, 0x89, 0x02, 0xc3, 0x5a, 0xc3];
         let mut search = Search::default();
         for (at, _) in code.iter().enumerate().filter(|(_, byte)| **byte == 0xc3) {
             search.look(&code, at, 0x1000 + at as u64);

@@ -60,6 +60,22 @@ fn deepened() -> ! {
     })
 }
 
+/// The same, with a page of somebody else's at the low end: one that nobody may access lies right below the stack, one that may
+/// be read a little lower.
+pub(crate) fn walled(wall: &str) -> ! {
+    // The stack has grown to its end first.
+    deeper();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let stack = maps.lines().find(|line| line.ends_with("[stack]")).and_then(|line| line.split('-').next());
+    let low = stack.and_then(|start| i64::from_str_radix(start, 16).ok()).unwrap_or(0);
+    let (distance, protection) = if wall == "none" { (1, libc::PROT_NONE) } else { (257, libc::PROT_READ) };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let (mapped, _) =
+        kernel(libc::SYS_mmap, [low - distance * 4096, 4096, protection.into(), flags.into(), -1, 0]);
+    assert_eq!(mapped, low - distance * 4096);
+    elsewhere()
+}
+
 /// Where its stack is in use, for the handler.
 static USED: std::sync::OnceLock<&'static [u8]> = std::sync::OnceLock::new();
 
