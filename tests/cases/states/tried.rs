@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pie_blob_inject::{CrashRisk, Error, Target};
+use pie_blob_inject::{CrashRisk, Error, Stop, Target};
 use pie_blob_parasite::{Misc, parasite};
 use pie_blob_tests::victim::Running;
 
@@ -54,7 +54,7 @@ impl Tried {
         program.start(&[self.arguments, told].concat())
     }
 
-    /// Cycle after cycle, and it is as before.
+    /// Cycle after cycle, half of which stop one thread only, and it is as before.
     pub(crate) fn injected(&self) {
         let program = Program::of(self.source);
         let mut victim = self.start(&program, false);
@@ -63,7 +63,8 @@ impl Tried {
         let cycles = if all() { ALL_CYCLES } else { CYCLES };
         let mut refused = 0;
         for cycle in 1..=cycles {
-            match self.cycle(pid) {
+            let stop = if cycle % 2 == 0 { Stop::One } else { Stop::All };
+            match self.cycle(pid, stop) {
                 Err(error) if (self.refused)(&error) => refused += 1,
                 Err(error) => panic!(
                     "{}, cycle {cycle}: {error} ({:?}); {}",
@@ -81,8 +82,8 @@ impl Tried {
         println!("{}: {cycles} cycles, {refused} of them refused", self.name());
     }
 
-    fn cycle(&self, pid: i32) -> Result<(), Error> {
-        let target = Target::open(pid)?.prepare(&parasite::BLOB)?;
+    fn cycle(&self, pid: i32, stop: Stop) -> Result<(), Error> {
+        let target = Target::open(pid)?.stop(stop).prepare(&parasite::BLOB)?;
         let mut infected = target.seize()?.infect(&parasite::BLOB)?;
         let named = infected.crash_risks();
         let known = |risk: &CrashRisk| self.any_risk || self.risks.contains(risk);
@@ -101,6 +102,14 @@ impl Tried {
         let program = Program::of(self.source);
         let start = |host_dies| self.start(&program, host_dies);
         Trial { points: POINTS, ..Trial::new(&start) }.run(&self.name());
+    }
+
+    /// As [`Self::hosts_killed`], with hosts that stop one thread only.
+    pub(crate) fn hosts_of_one_thread_killed(&self) {
+        let program = Program::of(self.source);
+        let start = |host_dies| self.start(&program, host_dies);
+        Trial { points: POINTS, told: &["one"], ..Trial::new(&start) }
+            .run(&format!("{}, one thread", self.name()));
     }
 
     /// Hosts die one after the other beside a victim that is stopped by job control and can undo nothing; continued, it is as

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -32,7 +33,10 @@ func main() {
 		w.Close()
 	}
 	go func() {
-		os.Stdin.Read(make([]byte, 1))
+		if n, err := os.Stdin.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			fmt.Println("DAMAGED: a read of nothing but an end answers", n, err)
+			os.Exit(3)
+		}
 		os.Exit(0)
 	}()
 	results := make(chan int)
