@@ -7,15 +7,15 @@
 mod support;
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use criterion::Criterion;
-use pie_blob_inject::{Target, tracer_calls};
-use pie_blob_parasite::parasite;
+use pie_blob_inject::tracer_calls;
 
+use support::contest::{Contest, Ours, Process};
 use support::pairs::{Pairs, quartiles};
 use support::{compel, processors};
 
@@ -26,113 +26,26 @@ const BLOCK: u64 = 20;
 /// `CYCLES PID`: what this program is asked by itself, to be looked at by strace.
 const VARIABLE: &str = "PIE_BLOB_BENCH_CYCLES";
 
-/// A process that sleeps, until it is dropped.
-struct Sleeper(Child);
-
-impl Sleeper {
-    fn start() -> Result<Self> {
-        Ok(Self(Command::new("sleep").arg("3600").spawn()?))
-    }
-
-    fn pid(&self) -> Result<i32> {
-        Ok(i32::try_from(self.0.id())?)
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Injects from this thread.
-struct Ours {
-    /// `None` only while a cycle runs.
-    target: Option<Target>,
-}
-
-impl Ours {
-    fn new(pid: i32) -> Result<Self> {
-        Ok(Self { target: Some(Target::open(pid)?) })
-    }
-
-    /// One cycle; for how long the victim was stopped.
-    fn cycle(&mut self) -> Result<Duration> {
-        let target = self.target.take().ok_or("an earlier cycle failed")?;
-        let victim = target.prepare(&parasite::BLOB)?.seize()?;
-        let since = victim.stopped_since();
-        let mut infected = victim.infect(&parasite::BLOB)?;
-        let answer = infected.call(parasite::PING, ())?;
-        self.target = Some(infected.cure()?.release()?);
-        let stopped = since.elapsed();
-        if answer == 42 { Ok(stopped) } else { Err(format!("ping answered {answer}").into()) }
-    }
-
-    fn block(&mut self, cycles: u64) -> Result<Vec<f64>> {
-        (0..cycles).map(|_| Ok(self.cycle()?.as_secs_f64() * 1e6)).collect()
-    }
-}
-
-/// Injects from a process of its own, by compel's library.
-struct Theirs {
-    process: Child,
-    asked: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Theirs {
-    fn start(program: &Path, pid: i32) -> Result<Self> {
-        let mut command = Command::new(program);
-        let mut process =
-            command.arg(pid.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (asked, answers) = (process.stdin.take(), process.stdout.take());
-        let (Some(asked), Some(answers)) = (asked, answers) else { return Err("no pipes".into()) };
-        Ok(Self { process, asked, answers: BufReader::new(answers) })
-    }
-
-    fn block(&mut self, cycles: u64) -> Result<Vec<f64>> {
-        writeln!(self.asked, "{cycles}")?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        let stopped: Vec<f64> =
-            line.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?;
-        if stopped.len() as u64 == cycles { Ok(stopped) } else { Err("compel_cycle has failed".into()) }
-    }
-}
-
-impl Drop for Theirs {
-    fn drop(&mut self) {
-        // Between two blocks it has nothing in the victim.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Both, with one victim, on processors of their own.
-struct Contest {
-    ours: Ours,
-    theirs: Option<Theirs>,
+/// Both, with one sleeping victim, on processors of their own.
+struct Placed {
+    contest: Contest,
     blocks: Pairs,
     alone: Vec<f64>,
-    _victim: Sleeper,
 }
 
-impl Contest {
+impl Placed {
     fn new(peer: Option<&Path>, victim_on: usize, tracer_on: usize) -> Result<Self> {
-        let victim = Sleeper::start()?;
-        let pid = victim.pid()?;
-        processors::pin(pid, &[victim_on])?;
-        processors::pin(0, &[tracer_on])?;
+        let victim = Process::sleeping()?;
+        processors::pin(victim.pid()?, &[victim_on])?;
         // A child inherits where its parent may run.
-        let theirs = peer.map(|program| Theirs::start(program, pid)).transpose()?;
-        let (blocks, alone) = (Pairs::default(), Vec::new());
-        let mut contest = Self { ours: Ours::new(pid)?, theirs, blocks, alone, _victim: victim };
+        processors::pin(0, &[tracer_on])?;
+        let contest = Contest::new(victim, peer)?;
+        let mut placed = Self { contest, blocks: Pairs::default(), alone: Vec::new() };
         // The first cycles fault pages in, here and there.
-        contest.cycles(BLOCK)?;
-        contest.blocks = Pairs::default();
-        contest.alone = Vec::new();
-        Ok(contest)
+        placed.cycles(BLOCK)?;
+        placed.blocks = Pairs::default();
+        placed.alone = Vec::new();
+        Ok(placed)
     }
 
     /// Runs so many cycles of both, block by block; what ours and theirs took, in microseconds.
@@ -142,13 +55,12 @@ impl Contest {
         while left > 0 {
             let block = left.min(BLOCK);
             left -= block;
-            let ours = self.ours.block(block)?;
+            let (ours, theirs) = self.contest.turn(block)?;
             sums[0] += ours.iter().sum::<f64>();
-            let Some(theirs) = &mut self.theirs else {
+            let Some(theirs) = theirs else {
                 self.alone.extend(ours);
                 continue;
             };
-            let theirs = theirs.block(block)?;
             sums[1] += theirs.iter().sum::<f64>();
             if let (Some([_, ours, _]), Some([_, theirs, _])) = (quartiles(ours), quartiles(theirs)) {
                 self.blocks.add(ours, theirs);
@@ -213,7 +125,7 @@ fn their_system_calls(program: &Path, pid: i32) -> Result<Option<f64>> {
 
 /// What a cycle costs in system calls: with the tracer where its victim is, and with one that goes there each time.
 fn count_calls(peer: Option<&Path>, cpus: &[usize]) -> Result<Vec<String>> {
-    let victim = Sleeper::start()?;
+    let victim = Process::sleeping()?;
     let pid = victim.pid()?;
     processors::pin(pid, cpus.get(..1).unwrap_or_default())?;
     let mut lines = Vec::new();
@@ -250,16 +162,16 @@ fn measure(criterion: &mut Criterion) -> Result<()> {
     }
     let mut lines = Vec::new();
     for (name, victim_on, tracer_on) in places {
-        let mut contest = Contest::new(peer.as_deref(), victim_on, tracer_on)?;
+        let mut placed = Placed::new(peer.as_deref(), victim_on, tracer_on)?;
         for (index, who) in ["pie_blob", "compel"].iter().enumerate().take(1 + usize::from(peer.is_some())) {
             criterion.bench_function(&format!("{name}/{who}"), |bencher| {
                 bencher.iter_custom(|iterations| {
-                    let sums = contest.cycles(iterations).expect("a cycle failed");
+                    let sums = placed.cycles(iterations).expect("a cycle failed");
                     Duration::from_secs_f64(sums[index] / 1e6)
                 });
             });
         }
-        lines.push(format!("{name}, victim stopped: {}", contest.line()));
+        lines.push(format!("{name}, victim stopped: {}", placed.line()));
     }
     lines.extend(count_calls(peer.as_deref(), &cpus)?);
     if peer.is_none() {

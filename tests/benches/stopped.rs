@@ -2,6 +2,7 @@
 //!
 //! *Threads*: a process with sixteen more threads, all asleep on one processor, beside one without; what each adds, and
 //! what the requests that no tracer can do without (seize, interrupt, wait, detach) take alone.
+//! *A thousand threads*: with one of them stopped, beside a process that has one; and with all of them stopped.
 //! *A large blob*: 8 MiB with 100,000 relocations, from the stop to the release, beside `process_vm_writev` of the same
 //! bytes into a fresh mapping, which is what merely carrying them costs.
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use pie_blob::__private::{Parts, blob};
 use pie_blob::{Blob, Reloc};
-use pie_blob_inject::Target;
+use pie_blob_inject::{Stop, Target};
 use pie_blob_parasite::parasite;
 
 use support::pairs::Pairs;
@@ -26,6 +27,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const VARIABLE: &str = "PIE_BLOB_BENCH_SLEEPERS";
 const MORE: u32 = 16;
 const ROUNDS: usize = 400;
+/// As in a server that has a thread for each connection.
+const THOUSAND: u32 = 999;
+const THOUSAND_ROUNDS: usize = 100;
+/// Rounds that count for nothing: the first ones fault pages in, here and there.
+const FIRST: usize = 10;
 const LARGE: usize = 8 << 20;
 const RELOCATIONS: usize = 100_000;
 const LARGE_ROUNDS: usize = 60;
@@ -65,7 +71,17 @@ fn sleep(more: u32) -> ! {
         });
     }
     // Until all of them are asleep.
-    std::thread::sleep(Duration::from_millis(100));
+    let is_awake = |tid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
+        !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
+    };
+    let own = std::process::id().to_string();
+    while std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten().any(|entry| {
+        let tid = entry.file_name().to_string_lossy().into_owned();
+        tid != own && is_awake(&tid)
+    }) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     println!("asleep");
     loop {
         std::thread::park();
@@ -119,12 +135,12 @@ fn threads(processor: usize) -> Result<()> {
     let mut needed = Vec::with_capacity(ROUNDS);
     let entries = std::fs::read_dir(format!("/proc/{}/task", many.pid()))?;
     let tids: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    for round in 0..ROUNDS + 10 {
+    for round in 0..ROUNDS + FIRST {
         let (back, stopped_many) = cycle(many, &parasite::BLOB)?;
         many = back;
         let (back, stopped_one) = cycle(one, &parasite::BLOB)?;
         one = back;
-        if round >= 10 {
+        if round >= FIRST {
             pairs.add(stopped_many, stopped_one);
             added.push((stopped_many - stopped_one) / f64::from(MORE));
             needed.push(bare(&tids)?);
@@ -136,6 +152,36 @@ fn threads(processor: usize) -> Result<()> {
     println!("  the kernel's part of it: {median:.1} us (quartiles {low:.1} to {high:.1})");
     if let Some(summary) = pairs.summary() {
         println!("  {} threads : 1 thread = {summary}", MORE + 1);
+    }
+    Ok(())
+}
+
+/// A thousand threads, of which one or all are stopped, beside a process with one.
+fn thousand(processor: usize) -> Result<()> {
+    let (_many_sleep, mut many) = Sleeper::start(THOUSAND, processor)?;
+    let (_one_sleeps, mut one) = Sleeper::start(0, processor)?;
+    for (name, stop, goal) in [("one", Stop::One, Some(1.3)), ("all", Stop::All, None)] {
+        let mut pairs = Pairs::default();
+        let mut added = Vec::with_capacity(THOUSAND_ROUNDS);
+        many = many.stop(stop);
+        for round in 0..THOUSAND_ROUNDS + FIRST {
+            let (back, stopped_many) = cycle(many, &parasite::BLOB)?;
+            many = back;
+            let (back, stopped_one) = cycle(one, &parasite::BLOB)?;
+            one = back;
+            if round >= FIRST {
+                pairs.add(stopped_many, stopped_one);
+                added.push((stopped_many - stopped_one) / f64::from(THOUSAND));
+            }
+        }
+        let summary = pairs.summary().ok_or("no rounds")?;
+        println!("{} threads, {name} stopped : 1 thread = {summary}", THOUSAND + 1);
+        if let Some(goal) = goal {
+            println!("  the goal is {goal}");
+        } else {
+            let [low, median, high] = support::pairs::quartiles(added).ok_or("no rounds")?;
+            println!("  for each thread more: {median:.1} us (quartiles {low:.1} to {high:.1})");
+        }
     }
     Ok(())
 }
@@ -205,6 +251,7 @@ fn measure() -> Result<()> {
     let processor = *processors::allowed()?.first().ok_or("no processor")?;
     processors::pin(0, &[processor])?;
     threads(processor)?;
+    thousand(processor)?;
     large_blob(processor)
 }
 

@@ -7,6 +7,8 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "soak/chromium.rs"]
+mod chromium;
 #[path = "soak/computing.rs"]
 mod computing;
 #[path = "soak/cycles.rs"]
@@ -15,6 +17,8 @@ mod cycles;
 mod figures;
 #[path = "soak/flat.rs"]
 mod flat;
+#[path = "soak/java.rs"]
+mod java;
 #[path = "soak/nginx.rs"]
 mod nginx;
 #[path = "soak/postgres.rs"]

@@ -113,6 +113,23 @@ impl Running {
         }
     }
 
+    /// Waits until it is stopped by job control, and traced by nobody.
+    ///
+    /// # Panics
+    ///
+    /// When it is not stopped within five seconds.
+    pub fn wait_until_stopped(&self) {
+        let begin = Instant::now();
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+            if status.contains("State:\tT (stopped)") {
+                return;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(5), "it does not stop: {status}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Closes its input, which ends it, and returns its last line.
     ///
     /// # Panics

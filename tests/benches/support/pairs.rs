@@ -88,3 +88,10 @@ pub(crate) fn quartiles(mut figures: Vec<f64>) -> Option<[f64; 3]> {
     let at = |quarter: usize| figures.get(last * quarter / 4).copied();
     Some([at(1)?, at(2)?, at(3)?])
 }
+
+/// What so many tenths of some figures do not exceed; `None` where there are none.
+pub(crate) fn tenth(figures: &[f64], tenths: usize) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().checked_sub(1)? * tenths / 10).copied()
+}

@@ -71,7 +71,8 @@ fn calls(trial: &Trial<'_>) -> Vec<(String, usize)> {
         .collect()
 }
 
-fn all() -> bool {
+/// Whether everything is to be tried that can be.
+pub(crate) fn all() -> bool {
     std::env::var_os("PIE_BLOB_CRASH").is_some_and(|all| all == "all")
 }
 
@@ -185,7 +186,7 @@ impl Trial<'_> {
 }
 
 /// Up to this long.
-fn random(limit: Duration) -> Duration {
+pub(crate) fn random(limit: Duration) -> Duration {
     let limit = u64::try_from(limit.as_nanos()).unwrap().max(1);
     Duration::from_nanos(RandomState::new().build_hasher().finish() % limit)
 }

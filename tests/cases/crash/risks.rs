@@ -138,21 +138,13 @@ fn a_program_without_libc() {
 fn stopped(host_dies: bool) -> Running {
     let victim = own(&["registers"])(host_dies);
     victim.signal(libc::SIGSTOP);
-    wait_until_stopped(&victim);
+    victim.wait_until_stopped();
     victim
-}
-
-fn wait_until_stopped(victim: &Running) {
-    let begin = Instant::now();
-    while !read(victim.pid(), "status").contains("State:\tT (stopped)") {
-        assert!(begin.elapsed() < Duration::from_secs(5), "{}", read(victim.pid(), "status"));
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Nobody else has continued it.
 fn continued(victim: &Running) {
-    wait_until_stopped(victim);
+    victim.wait_until_stopped();
     victim.signal(libc::SIGCONT);
 }
 

@@ -41,6 +41,10 @@ fn state(pid: i32) -> Vec<String> {
     let mut threads = BTreeSet::new();
     for tid in names(pid, "task") {
         let status = read(pid, &format!("task/{tid}/status"));
+        // The kernel's own, of an io_uring: they come and go, and block everything.
+        if status.starts_with("Name:\tiou-") {
+            continue;
+        }
         threads.extend(fields(&status, &["SigBlk", "SigPnd", "ShdPnd", "TracerPid"]));
     }
     state.extend(threads);

@@ -48,7 +48,7 @@ async function work() {
 "#;
 
 /// `warm_up` are the rounds after which it has the memory that it works with.
-fn computes(name: &str, program: &str, arguments: &[&str], warm_up: usize) {
+pub(crate) fn computes(name: &str, program: &str, arguments: &[&str], warm_up: usize) {
     let mut undisturbed = Running::start(program, arguments);
     let wanted = undisturbed.first_line().to_owned();
     assert_eq!((wanted.len(), undisturbed.line()), (64, wanted.clone()), "{name} has one result");

@@ -60,10 +60,15 @@ fn cycles(pid: i32, count: usize, refused: &AtomicUsize) -> usize {
                 panic!("process {pid}, cycle {done}: {error}: {:?}", std::error::Error::source(&error))
             }
         };
-        std::thread::sleep(random(Duration::from_millis(6)));
+        between();
     }
     assert_eq!(traces(pid), [""; 0], "cured, and not gone");
     count
+}
+
+/// The time in which a program gets on between two cycles.
+pub(crate) fn between() {
+    std::thread::sleep(random(Duration::from_millis(6)));
 }
 
 fn ended(pid: i32) -> bool {

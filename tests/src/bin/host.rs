@@ -2,13 +2,13 @@
 //! a second one with long calls. Says `calling` before the long ones.
 //!
 //! The calls are made in two threads where there are two; told `running`, in another thread than the first, while the first
-//! runs; told `giving`, a descriptor is given as well.
+//! runs; told `giving`, a descriptor is given as well. Told `one`, only one thread is stopped and answers.
 
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use pie_blob_inject::{Others, Target};
+use pie_blob_inject::{Others, Stop, Target};
 use pie_blob_parasite::{Misc, parasite};
 use pie_blob_wild::wild;
 
@@ -25,11 +25,20 @@ enum Way {
     Plain,
     Running,
     Giving,
+    One,
+}
+
+/// Whether a thread is the kernel's own, of an io_uring: it runs no code of the program's.
+fn is_worker(pid: i32, tid: i32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
+    name.is_ok_and(|name| name.starts_with("iou-"))
 }
 
 fn cycles(pid: i32, way: Way) -> Result<()> {
-    let victim = Target::open(pid)?.prepare(&parasite::BLOB)?.seize()?;
-    let second = victim.threads().iter().copied().find(|tid| *tid != pid);
+    let stop = if way == Way::One { Stop::One } else { Stop::All };
+    let victim = Target::open(pid)?.stop(stop).prepare(&parasite::BLOB)?.seize()?;
+    let other = |tid: &i32| way != Way::One && *tid != pid && !is_worker(pid, *tid);
+    let second = victim.threads().iter().copied().find(other);
     let mut infected = victim.infect(&parasite::BLOB)?;
     let mut answer = infected.call(parasite::PING, ())?;
     // There and back again, where there is another thread.
@@ -72,6 +81,7 @@ fn main() -> ExitCode {
     let way = match arguments.next().as_deref() {
         Some("running") => Way::Running,
         Some("giving") => Way::Giving,
+        Some("one") => Way::One,
         _ => Way::Plain,
     };
     match cycles(pid, way) {

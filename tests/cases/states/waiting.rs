@@ -1,0 +1,61 @@
+//! A process that is looked at again and again still gets through its waits.
+
+use std::time::{Duration, Instant};
+
+use pie_blob_inject::Target;
+use pie_blob_parasite::parasite;
+
+use crate::kills::random;
+use crate::program::Program;
+
+/// How long it is injected: sixty of its waits.
+const LONG: Duration = Duration::from_secs(3);
+/// Much less than a wait, between two cycles.
+const BETWEEN: Duration = Duration::from_millis(10);
+/// What the longest wait may take beyond four times that of a process that nobody touches: a fraction of what one takes that
+/// begins anew with each cycle.
+const SLACK: u64 = 500;
+
+fn gets_through(wait: &str) {
+    let program = Program::of("waiting.c");
+    let mut untouched = program.start(&[wait]);
+    let mut victim = program.start(&[wait]);
+    let mut target = Target::open(victim.pid()).unwrap();
+    let begin = Instant::now();
+    let mut cycles = 0;
+    while begin.elapsed() < LONG {
+        let mut infected =
+            target.prepare(&parasite::BLOB).unwrap().seize().unwrap().infect(&parasite::BLOB).unwrap();
+        assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+        target = infected.cure().unwrap().release().unwrap();
+        cycles += 1;
+        std::thread::sleep(random(BETWEEN));
+    }
+    // The wait that is going on has an end now, and is counted.
+    victim.listen_anew();
+    let longest: u64 = victim.line().parse().unwrap();
+    untouched.listen_anew();
+    let usual: u64 = untouched.line().parse().unwrap();
+    println!("{wait}: {cycles} cycles, the longest wait took {longest} ms, another process's {usual} ms");
+    assert!(
+        longest < 4 * usual + SLACK,
+        "{wait} of 50 ms took {longest} ms while the process was injected {cycles} times; {usual} ms elsewhere"
+    );
+    victim.end();
+    untouched.end();
+}
+
+#[test]
+fn epoll_wait_is_not_starved() {
+    gets_through("epoll_wait");
+}
+
+#[test]
+fn sigtimedwait_is_not_starved() {
+    gets_through("sigtimedwait");
+}
+
+#[test]
+fn semtimedop_is_not_starved() {
+    gets_through("semtimedop");
+}
