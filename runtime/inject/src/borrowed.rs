@@ -326,10 +326,11 @@ impl Borrowed {
                 _ => Error::kernel("wait for it", victim.pid)(source),
             });
             match change? {
-                Some(Change::Gone(status)) => {
+                Some(Change::Gone(_)) => {
+                    let died = Error::died(victim.pid, self.tid);
                     wait::take_end(self.tid);
                     self.forget(victim);
-                    return Err(Error::Died { pid: victim.pid, status });
+                    return Err(died);
                 }
                 Some(change) => {
                     self.stops += 1;

@@ -236,9 +236,6 @@ fn copy(pid: i32, process: BorrowedFd<'_>, descriptor: i32) -> Result<OwnedFd, E
     let copied = rustix::process::pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty());
     copied.map_err(|error| match io::Error::from(error) {
         source if source.raw_os_error() == Some(libc::EBADF) => Error::NoSuchDescriptor { pid, descriptor },
-        source if source.raw_os_error() == Some(libc::EPERM) => {
-            policy::not_permitted(pid, "take a descriptor of it", source)
-        }
-        source => Error::kernel("take a descriptor of it (pidfd_getfd)", pid)(source),
+        source => policy::not_permitted(pid, "take a descriptor of it (pidfd_getfd)", source),
     })
 }

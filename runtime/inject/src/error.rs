@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use pie_blob::LoadError;
 
+use crate::sys::end;
 use crate::{CrashRisk, Rule};
 
 /// Why an injection did not happen or did not end well. Whatever it says, the victim was left as it was, as far as
@@ -18,6 +20,12 @@ pub enum Error {
     NoSuchProcess {
         /// The id asked for.
         pid: i32,
+    },
+    /// `/proc` does not show the processes that this process can trace by their numbers.
+    #[error("/proc {reason}")]
+    OtherProc {
+        /// What it shows instead, and what to do.
+        reason: &'static str,
     },
     /// The kernel's ptrace rules do not let this process at the other.
     #[error("process {pid}: not permitted to {action}: {rule}")]
@@ -83,14 +91,16 @@ pub enum Error {
         /// For whom, where the kernel says so (`CONFIG_PROC_CHILDREN`, `CONFIG_KCMP`).
         child: Option<i32>,
     },
-    /// It runs in the memory of its parent, as after `vfork` and before `execve`: what is done to one is done to both.
+    /// It runs in the memory of its parent, as after `vfork` and before `execve`, or in this process's own: what is done to
+    /// one is done to both.
     #[error(
-        "process {pid}: runs in the memory of process {parent} (vfork): wait until it has executed a program"
+        "process {pid}: runs in the memory of process {parent} (vfork, clone with CLONE_VM): wait until it has executed a \
+         program"
     )]
     SharesMemory {
         /// The process asked for.
         pid: i32,
-        /// Whose memory it is.
+        /// Whose memory it is: its parent, or this process.
         parent: i32,
     },
     /// A thread did not stop in time. It is let go when the calling thread ends.
@@ -148,12 +158,12 @@ pub enum Error {
         tid: i32,
     },
     /// It ended while it was being worked on.
-    #[error("process {pid}: died (status {status})")]
+    #[error("process {pid}: died{}", How(*.status))]
     Died {
         /// The process.
         pid: i32,
-        /// Its exit status or the signal that killed it.
-        status: i32,
+        /// How it ended: by itself, or by which signal. `None` where the kernel does not say.
+        status: Option<ExitStatus>,
     },
     /// This kernel call of the host's failed.
     #[error("process {pid}: {action}")]
@@ -304,6 +314,18 @@ impl fmt::Display for Child {
     }
 }
 
+/// How a process ended, in parentheses.
+struct How(Option<ExitStatus>);
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(status) => write!(f, " ({status})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A list, its items separated by semicolons.
 struct Listed<'a, T>(&'a [T]);
 
@@ -377,8 +399,14 @@ impl Error {
     /// Puts a failed request of the host's into words: a thread that is no longer there has died.
     pub(crate) fn kernel(action: &'static str, pid: i32) -> impl FnOnce(io::Error) -> Error {
         move |source| match source.raw_os_error() {
-            Some(libc::ESRCH) => Error::Died { pid, status: 0 },
+            Some(libc::ESRCH) => Error::died(pid, pid),
             _ => Error::Kernel { action, pid, source },
         }
+    }
+
+    /// A process whose thread `tid` has ended or is ending. To be made before that thread's end is taken: nobody says
+    /// afterwards how it was.
+    pub(crate) fn died(pid: i32, tid: i32) -> Error {
+        Error::Died { pid, status: end::status(tid) }
     }
 }

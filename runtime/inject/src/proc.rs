@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -17,20 +18,23 @@ use crate::{policy, sys};
 /// The child of `vfork` runs in its parent's memory, and is called spawned a moment before `execve` gives it its own;
 /// `execve` replaces the memory first and maps the program after that. A host that has just spawned its victim can
 /// come into either gap. The auxiliary vector is the last thing that `execve` writes.
+///
+/// A child of a child of this process can be in this process's memory as well, whoever its parent is by now: stopped, it
+/// would have this process's own code changed under it.
 pub(crate) fn wait_until_loaded(pid: i32, parent: i32, limit: Duration) -> Result<(), Error> {
     let path = format!("/proc/{pid}/auxv");
+    let own = i32::try_from(std::process::id()).unwrap_or(parent);
     let begin = Instant::now();
     loop {
-        let shared = sys::share_memory(pid, parent);
+        let shared = [parent, own].into_iter().find(|other| sys::share_memory(pid, *other));
         // Empty: it has no memory any more, and there is nothing to wait for.
-        if !shared && read(&path, pid)?.first_chunk::<8>() != Some(&[0; 8]) {
+        if shared.is_none() && read(&path, pid)?.first_chunk::<8>() != Some(&[0; 8]) {
             return Ok(());
         }
         if begin.elapsed() > limit {
-            return Err(if shared {
-                Error::SharesMemory { pid, parent }
-            } else {
-                Error::DidNotStop { tid: pid, waited: limit }
+            return Err(match shared {
+                Some(parent) => Error::SharesMemory { pid, parent },
+                None => Error::DidNotStop { tid: pid, waited: limit },
             });
         }
         std::thread::sleep(Duration::from_micros(100));
@@ -46,7 +50,8 @@ pub(crate) struct Status {
     pub(crate) parent: i32,
     pub(crate) tracer: i32,
     pub(crate) threads: usize,
-    pub(crate) kernel_thread: bool,
+    /// Whether it is a thread of the kernel's, where the kernel says so here (Linux 6.8).
+    pub(crate) kernel_thread: Option<bool>,
     /// Signals pending for the thread or the process; bit 0 is signal 1.
     pub(crate) pending: u64,
     pub(crate) ignored: u64,
@@ -76,7 +81,7 @@ impl Status {
                 b"PPid" => status.parent = number()?,
                 b"TracerPid" => status.tracer = number()?,
                 b"Threads" => status.threads = usize::try_from(number()?).ok()?,
-                b"Kthread" => status.kernel_thread = number()? == 1,
+                b"Kthread" => status.kernel_thread = Some(number()? == 1),
                 b"VmSize" => status.memory = true,
                 b"SigPnd" | b"ShdPnd" => status.pending |= mask()?,
                 b"SigIgn" => status.ignored = mask()?,
@@ -89,6 +94,12 @@ impl Status {
             }
         }
         (status.process != 0).then_some(status)
+    }
+
+    /// Whether the thread has ended, or is ending and has given its memory up already: nothing can be asked of it any more.
+    /// A thread of the kernel's looks the same.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X') || !self.memory
     }
 }
 
@@ -188,16 +199,43 @@ impl RunsFile {
     }
 }
 
+/// A field of `/proc/TID/stat` by its number in proc(5), from 3 on.
+pub(crate) fn stat_field<T: FromStr>(tid: i32, number: usize) -> Option<T> {
+    let text = read(&format!("/proc/{tid}/stat"), tid).ok()?;
+    field_of_stat(&String::from_utf8_lossy(&text), number)?.parse().ok()
+}
+
+/// The name in parentheses may hold anything; behind it field 3 is the first.
+fn field_of_stat(text: &str, number: usize) -> Option<&str> {
+    text.rsplit_once(')')?.1.split_ascii_whitespace().nth(number.checked_sub(3)?)
+}
+
+/// The flags of a thread (`PF_*` of `<linux/sched.h>`).
+fn flags(tid: i32) -> Option<u64> {
+    stat_field(tid, 9)
+}
+
+/// Whether a thread is one of the kernel's own, which has no memory of a process's.
+pub(crate) fn is_kernel_thread(tid: i32) -> bool {
+    const PF_KTHREAD: u64 = 0x0020_0000;
+    flags(tid).is_some_and(|flags| flags & PF_KTHREAD != 0)
+}
+
+/// Whether a thread of a process is a worker that the kernel runs in its name: `io_uring`'s and `vhost`'s are listed among
+/// its threads. It never runs code of the process's, has no registers of its own and no way back to give it.
+#[allow(dead_code, reason = "asked by whoever seizes threads")]
+pub(crate) fn is_worker(tid: i32) -> bool {
+    const PF_IO_WORKER: u64 = 0x10;
+    const PF_USER_WORKER: u64 = 0x4000;
+    flags(tid).is_some_and(|flags| flags & (PF_IO_WORKER | PF_USER_WORKER) != 0)
+}
+
 /// The processor that a thread ran on last, unless it has a real-time priority.
 pub(crate) fn processor(pid: i32) -> Option<usize> {
     let text = read(&format!("/proc/{pid}/stat"), pid).ok()?;
     let text = String::from_utf8_lossy(&text);
-    // The name in parentheses may hold anything; behind it field 3 is the first, the processor is field 39, the real-time
-    // priority 40.
-    let (_, fields) = text.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(36);
-    let processor = fields.next()?.parse().ok()?;
-    (fields.next() == Some("0")).then_some(processor)
+    // Its real-time priority.
+    (field_of_stat(&text, 40) == Some("0")).then(|| field_of_stat(&text, 39)?.parse().ok())?
 }
 
 pub(crate) fn read(path: &str, pid: i32) -> Result<Vec<u8>, Error> {
@@ -228,7 +266,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         let status = StatusFile::open(pid).unwrap().read(pid).unwrap();
         assert_eq!(status.process, pid);
-        assert!(status.memory && !status.kernel_thread && status.threads >= 1);
+        assert!(status.memory && status.kernel_thread != Some(true) && status.threads >= 1);
         assert_ne!(status.caught & (1 << (libc::SIGSEGV - 1)), 0, "the standard library catches SIGSEGV");
     }
 

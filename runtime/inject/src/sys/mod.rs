@@ -4,6 +4,7 @@
 //! counts it: what an injection costs is mostly how often the tracer asks the kernel.
 
 pub(crate) mod cpu;
+pub(crate) mod end;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod ptrace;
