@@ -27,6 +27,18 @@ pub enum Error {
         /// What it shows instead, and what to do.
         reason: &'static str,
     },
+    /// It has more of something than is looked at: what a look costs, in time and in memory, has a bound.
+    #[error(
+        "process {pid}: more than {limit} {what}, too many to look at: have it give some of them up first"
+    )]
+    TooMuch {
+        /// The process asked for.
+        pid: i32,
+        /// Of what.
+        what: &'static str,
+        /// The bound that was met.
+        limit: u64,
+    },
     /// The kernel's ptrace rules do not let this process at the other.
     #[error("process {pid}: not permitted to {action}: {rule}")]
     NotPermitted {

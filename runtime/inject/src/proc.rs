@@ -4,10 +4,13 @@
 //! there already, and only a few of its fields are looked at.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -154,15 +157,25 @@ pub(crate) fn threads(pid: i32) -> Result<Vec<i32>, Error> {
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// The open descriptors of a process and what they refer to.
-pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, String>, Error> {
+/// The open descriptors of a process, each with a number that says what it refers to: the same number, the same link in
+/// `/proc`. The links themselves may have thousands of bytes each.
+pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, u64>, Error> {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    const MOST: usize = 1 << 18;
     let path = format!("/proc/{pid}/fd");
     let entries = std::fs::read_dir(&path).map_err(|source| failed(&path, pid, source))?;
-    let descriptor = |entry: std::fs::DirEntry| {
-        let number = entry.file_name().to_str()?.parse().ok()?;
-        Some((number, std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
-    };
-    Ok(entries.filter_map(|entry| descriptor(entry.ok()?)).collect())
+    let mut found = BTreeMap::new();
+    for entry in entries {
+        let Ok(entry) = entry else { continue };
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that has been closed meanwhile leads nowhere.
+        let Ok(link) = std::fs::read_link(entry.path()) else { continue };
+        if found.len() >= MOST {
+            return Err(Error::TooMuch { pid, what: "descriptors", limit: MOST as u64 });
+        }
+        found.insert(number, KEYS.hash_one(link));
+    }
+    Ok(found)
 }
 
 /// The signals that every thread of a process blocks; bit 0 is signal 1.

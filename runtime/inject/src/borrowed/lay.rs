@@ -135,7 +135,7 @@ impl Borrowed {
             }
         };
         // It may have grown since all areas were looked at.
-        let Some(known) = target.areas.iter().find(|area| area.name == "[stack]") else { return Ok(None) };
+        let Some(known) = target.areas.iter().find(|area| area.is_stack()) else { return Ok(None) };
         let found = target.maps.area(known.range.end - 1)?.filter(|found| found.writable);
         let Some(Found { range: stack, .. }) = found else { return Ok(None) };
         let below = if stack.end - stack.start > 4 * BELOW { BELOW } else { 0 };
