@@ -147,6 +147,17 @@ pub enum Error {
         /// The process asked for.
         pid: i32,
     },
+    /// A page of its executable memory does not come when it is read.
+    #[error(
+        "process {pid}: its executable memory could not be read within {waited:?}: it waits for a page of a file system \
+         that hangs, or for one that another process is to supply (userfaultfd); try again when that answers"
+    )]
+    Unreadable {
+        /// The process asked for.
+        pid: i32,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// It has become another program since it was looked at.
     #[error("process {pid}: its memory has changed since it was looked at (execve?): open it again")]
     Changed {
@@ -215,6 +226,20 @@ pub enum Error {
         pid: i32,
         /// The number asked for.
         descriptor: i32,
+    },
+    /// It says that a descriptor is to be sent to a socket that is not the one that a blob makes for it: somebody else has
+    /// written into its memory. Nothing was sent.
+    #[error(
+        "process {pid}: wants a descriptor sent to its descriptor {descriptor}, which {reason}: not what the blob has made; \
+         nothing was sent"
+    )]
+    NotItsSocket {
+        /// The process asked.
+        pid: i32,
+        /// The number that stands in its memory.
+        descriptor: i32,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The address space has no hole that the blob fits into.
     #[error("process {pid}: no room for {size} bytes in its address space")]

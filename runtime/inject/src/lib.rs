@@ -47,6 +47,7 @@ mod place;
 mod policy;
 mod proc;
 mod restart;
+mod search;
 mod snapshot;
 mod sys;
 mod system_call;

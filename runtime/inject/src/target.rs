@@ -10,6 +10,7 @@ use crate::areas::{self, Area, MapsFile};
 use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
 use crate::proc::{self, RunsFile, Status, StatusFile};
+use crate::search::{self, Searched};
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::{CrashRisk, Error, Victim, place, sys};
@@ -22,6 +23,9 @@ const SPARE: u64 = 4 * PAGE;
 
 /// How long a process may take to get out of a wait for its disk, and one that has just been started to be mapped.
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long reading its code may take.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process that may be injected.
 ///
@@ -104,8 +108,9 @@ impl Target {
     /// # Errors
     ///
     /// Typed by what stands in the way: no such process, not permitted (with the rule), already traced, zombie, kernel thread,
-    /// this process itself, uninterruptible sleep, waiting in `vfork`, in the memory of its parent, a seccomp filter that this
-    /// process cannot put to sleep, no system call instruction anywhere.
+    /// this process itself, uninterruptible sleep, waiting in `vfork`, in the memory of its parent or of this process, a seccomp
+    /// filter that this process cannot put to sleep, no system call instruction anywhere, code that cannot be read, more areas
+    /// of memory than can be looked at; and a `/proc` that is another pid namespace's.
     pub fn open(pid: i32) -> Result<Self, Error> {
         if pid <= 0 {
             return Err(Error::NoSuchProcess { pid });
@@ -145,7 +150,8 @@ impl Target {
             return Err(Error::NoSuchProcess { pid });
         }
         Native::ask_once();
-        let gadgets = Native::gadgets(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
+        let Searched { memory, areas, gadgets } = search::search(pid, memory, areas, READ_WITHIN)?;
+        let gadgets = gadgets.ok_or(Error::NoSystemCall { pid })?;
         let options = Options {
             require_crash_safe: false,
             arguments: 64 * 1024,

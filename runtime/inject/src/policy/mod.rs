@@ -65,6 +65,13 @@ pub(crate) fn not_shown(pid: i32, source: io::Error) -> Error {
     }
 }
 
+/// The users that a process acts as: real, effective, saved, and that of file access.
+pub(crate) fn users(pid: i32) -> Option<[u32; 4]> {
+    sys::count();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Credentials::parse(&status)?.users)
+}
+
 /// Refuses a process with a filter that could not be put to sleep.
 pub(crate) fn check_seccomp(pid: i32, mode: u32) -> Result<(), Error> {
     if mode == 0 {
