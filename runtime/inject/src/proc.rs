@@ -296,4 +296,34 @@ mod tests {
         let cpu = processor(pid).unwrap();
         assert!(cpu < 4096);
     }
+
+    /// A ring whose queue the kernel looks after has a thread of its own from its start on.
+    #[test]
+    fn a_worker_of_a_ring_is_one_and_other_threads_are_none() {
+        const SQPOLL: u32 = 1 << 1;
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(!is_worker(sys::gettid()) && !is_worker(pid) && !is_kernel_thread(pid));
+        // `struct io_uring_params`: the flags are its third number.
+        let mut parameters = [0_u32; 30];
+        parameters[2] = SQPOLL;
+        // SAFETY: the kernel reads and writes one structure of 120 bytes.
+        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
+        let Ok(ring @ 0..) = i32::try_from(ring) else { return println!("no rings here") };
+        let named = |tid: &i32| {
+            let name = std::fs::read_to_string(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
+            name.starts_with("iou-sqp")
+        };
+        let tid = threads(pid).unwrap().into_iter().find(named).unwrap();
+        assert!(is_worker(tid) && !is_kernel_thread(tid));
+        // SAFETY: it was made here, and nobody else knows it.
+        assert_eq!(unsafe { libc::close(ring) }, 0);
+    }
+
+    #[test]
+    fn fields_behind_a_name_that_lies() {
+        assert_eq!(field_of_stat("7 (a) b) S 1 7 7 0 -1 4194560 1", 3), Some("S"));
+        assert_eq!(field_of_stat("7 (a) b) S 1 7 7 0 -1 4194560 1", 9), Some("4194560"));
+        assert_eq!(field_of_stat("7 (a) S", 9), None);
+        assert_eq!(field_of_stat("", 3), None);
+    }
 }

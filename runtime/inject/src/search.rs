@@ -2,15 +2,18 @@
 //!
 //! Reading a page makes the kernel fetch it, from wherever it is: a file system that hangs (FUSE, a network) or another
 //! process that is to supply it (`userfaultfd`). There is no such read with an end. So another thread reads, and this one
-//! waits for it as long as it likes; a thread that is left behind ends with its page, or with this process.
+//! waits for it as long as it likes; a thread that is left behind ends with its page, or with this process. It reads so that
+//! the process is not kept from mapping memory meanwhile.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::areas::Area;
 use crate::machine::{Gadgets, Machine, Native};
 use crate::sys::memory::Memory;
-use crate::{Error, sys};
+use crate::{Error, proc, sys};
 
 /// What was searched, given back, and what was found in it.
 pub(crate) struct Searched {
@@ -19,11 +22,21 @@ pub(crate) struct Searched {
     pub(crate) gadgets: Option<Gadgets>,
 }
 
-/// Searches the code of the process `pid`, and waits for what that finds no longer than `limit`.
+/// Searches the code of the process `pid`. Waits for what that finds as long as the other thread has something to do, and
+/// for a page `limit` long: on a busy machine it may get to run late.
 pub(crate) fn search(pid: i32, memory: Memory, areas: Vec<Area>, limit: Duration) -> Result<Searched, Error> {
+    const LOOK: Duration = Duration::from_millis(20);
+    /// How many looks in a row must have found it waiting.
+    const LOOKS: u32 = 5;
+    let begin = Instant::now();
     let (tell, told) = mpsc::sync_channel(1);
+    let reader = Arc::new(AtomicI32::new(0));
+    let own = Arc::clone(&reader);
     let search = move || {
+        own.store(sys::gettid(), Ordering::Relaxed);
+        let memory = memory.yielding(true);
         let gadgets = Native::gadgets(&memory, &areas);
+        let memory = memory.yielding(false);
         // Where nobody waits any longer it is of no use.
         let _ = tell.send((Searched { memory, areas, gadgets }, sys::calls()));
     };
@@ -31,14 +44,27 @@ pub(crate) fn search(pid: i32, memory: Memory, areas: Vec<Area>, limit: Duration
     let thread = std::thread::Builder::new().name("pie_blob search".to_owned()).spawn(search);
     let thread =
         thread.map_err(|source| Error::Kernel { action: "start a thread to read it", pid, source })?;
-    match told.recv_timeout(limit) {
-        Ok((searched, calls)) => {
-            sys::count_more(calls);
-            // It has nothing left to do: whoever makes a process next is alone again.
-            let _ = thread.join();
-            Ok(searched)
+    let mut waiting = 0;
+    let mut patience = limit;
+    loop {
+        match told.recv_timeout(patience) {
+            Ok((searched, calls)) => {
+                sys::count_more(calls);
+                // It has nothing left to do: whoever makes a process next is alone again.
+                let _ = thread.join();
+                return Ok(searched);
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::NoSystemCall { pid }),
+            Err(RecvTimeoutError::Timeout) => {}
         }
-        Err(RecvTimeoutError::Timeout) => Err(Error::Unreadable { pid, waited: limit }),
-        Err(RecvTimeoutError::Disconnected) => Err(Error::NoSystemCall { pid }),
+        patience = LOOK;
+        let state: Option<char> = match reader.load(Ordering::Relaxed) {
+            0 => Some('R'),
+            tid => proc::stat_field(tid, 3),
+        };
+        waiting = if state == Some('R') { 0 } else { waiting + 1 };
+        if waiting >= LOOKS || begin.elapsed() > limit * 60 {
+            return Err(Error::Unreadable { pid, waited: begin.elapsed() });
+        }
     }
 }

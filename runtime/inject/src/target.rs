@@ -151,7 +151,11 @@ impl Target {
         }
         Native::ask_once();
         let Searched { memory, areas, gadgets } = search::search(pid, memory, areas, READ_WITHIN)?;
-        let gadgets = gadgets.ok_or(Error::NoSystemCall { pid })?;
+        let Some(gadgets) = gadgets else {
+            // What is ending has nothing to be read.
+            let lives = status_file.read(pid).is_ok_and(|status| !status.has_ended());
+            return Err(if lives { Error::NoSystemCall { pid } } else { Error::NoSuchProcess { pid } });
+        };
         let options = Options {
             require_crash_safe: false,
             arguments: 64 * 1024,
