@@ -147,9 +147,9 @@ pub enum Error {
         /// The process asked for.
         pid: i32,
     },
-    /// A page of its executable memory does not come when it is read.
+    /// Its memory cannot be looked through: a page of its code does not come when it is read.
     #[error(
-        "process {pid}: its executable memory could not be read within {waited:?}: it waits for a page of a file system \
+        "process {pid}: its code could not be read within {waited:?}: it waits for a page of a file system \
          that hangs, or for one that another process is to supply (userfaultfd); try again when that answers"
     )]
     Unreadable {

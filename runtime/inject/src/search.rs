@@ -1,4 +1,4 @@
-//! Searching a process's code for what remote calls borrow, by a thread of its own.
+//! Looking through a process's memory for what remote calls borrow, by a thread of its own.
 //!
 //! Reading a page makes the kernel fetch it, from wherever it is: a file system that hangs (FUSE, a network) or another
 //! process that is to supply it (`userfaultfd`). There is no such read with an end. So another thread reads, and this one
@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::areas::Area;
+use crate::areas::{self, Area};
 use crate::machine::{Gadgets, Machine, Native};
 use crate::sys::memory::Memory;
 use crate::{Error, proc, sys};
 
-/// What was searched, given back, and what was found in it.
+/// What was looked through, and what was found in it.
 pub(crate) struct Searched {
     pub(crate) memory: Memory,
     pub(crate) areas: Vec<Area>,
@@ -24,7 +24,9 @@ pub(crate) struct Searched {
 
 /// Searches the code of the process `pid`. Waits for what that finds as long as the other thread has something to do, and
 /// for a page `limit` long: on a busy machine it may get to run late.
-pub(crate) fn search(pid: i32, memory: Memory, areas: Vec<Area>, limit: Duration) -> Result<Searched, Error> {
+///
+/// `tid` is one of its threads that lives. No areas are found of a process that has ended.
+pub(crate) fn search(pid: i32, tid: i32, memory: Memory, limit: Duration) -> Result<Searched, Error> {
     const LOOK: Duration = Duration::from_millis(20);
     /// How many looks in a row must have found it waiting.
     const LOOKS: u32 = 5;
@@ -34,11 +36,13 @@ pub(crate) fn search(pid: i32, memory: Memory, areas: Vec<Area>, limit: Duration
     let own = Arc::clone(&reader);
     let search = move || {
         own.store(sys::gettid(), Ordering::Relaxed);
-        let memory = memory.yielding(true);
-        let gadgets = Native::gadgets(&memory, &areas);
-        let memory = memory.yielding(false);
+        let searched = areas::areas(tid).map(|areas| {
+            let memory = memory.yielding(true);
+            let gadgets = Native::gadgets(&memory, &areas);
+            Searched { memory: memory.yielding(false), areas, gadgets }
+        });
         // Where nobody waits any longer it is of no use.
-        let _ = tell.send((Searched { memory, areas, gadgets }, sys::calls()));
+        let _ = tell.send((searched, sys::calls()));
     };
     sys::count();
     let thread = std::thread::Builder::new().name("pie_blob search".to_owned()).spawn(search);
@@ -52,7 +56,7 @@ pub(crate) fn search(pid: i32, memory: Memory, areas: Vec<Area>, limit: Duration
                 sys::count_more(calls);
                 // It has nothing left to do: whoever makes a process next is alone again.
                 let _ = thread.join();
-                return Ok(searched);
+                return searched;
             }
             Err(RecvTimeoutError::Disconnected) => return Err(Error::NoSystemCall { pid }),
             Err(RecvTimeoutError::Timeout) => {}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
 
-use crate::areas::{self, Area, MapsFile};
+use crate::areas::{Area, MapsFile};
 use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
 use crate::proc::{self, RunsFile, Status, StatusFile};
@@ -144,13 +144,12 @@ impl Target {
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let maps = MapsFile::open(living)?;
-        let areas = areas::areas(living)?;
+        Native::ask_once();
+        let Searched { memory, areas, gadgets } = search::search(pid, living, memory, READ_WITHIN)?;
         if areas.is_empty() {
             // It has ended since, and has no memory any more.
             return Err(Error::NoSuchProcess { pid });
         }
-        Native::ask_once();
-        let Searched { memory, areas, gadgets } = search::search(pid, memory, areas, READ_WITHIN)?;
         let Some(gadgets) = gadgets else {
             // What is ending has nothing to be read.
             let lives = status_file.read(pid).is_ok_and(|status| !status.has_ended());
