@@ -3,6 +3,8 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../../runtime/inject/examples/getenv/library.rs"]
+mod library;
 #[path = "support/linkers.rs"]
 #[allow(dead_code, reason = "another case compares what linkers write")]
 mod linkers;
@@ -170,4 +172,38 @@ fn a_victim_is_asked_through_its_own_library() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said, "PIE_BLOB_SAYS=hello from inside\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a process has mapped is asked, not what lies at the same path since.
+#[test]
+fn a_library_that_has_been_replaced_is_not_asked() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let path =
+        maps.lines().find_map(|line| line.split_whitespace().nth(5).filter(|path| path.contains("/libc.so")));
+    let Some(path) = path else { return println!("no C library that is shared") };
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("libc.so.6");
+    std::fs::copy(path, &copy).unwrap();
+    let mut sleep = Command::new("sleep");
+    let mut victim = sleep.arg("60").env("LD_LIBRARY_PATH", folder.path()).spawn().unwrap();
+    let pid = i32::try_from(victim.id()).unwrap();
+    let mapped =
+        || std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().contains(copy.to_str().unwrap());
+    let begin = std::time::Instant::now();
+    while !mapped() || library::function(pid, "getenv").is_err() {
+        assert!(begin.elapsed() < std::time::Duration::from_secs(10));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let before = library::function(pid, "getenv").unwrap();
+    // As an update does it: another file, under the same name, that has other functions.
+    let other = folder.path().join("new");
+    std::fs::copy("/proc/self/exe", &other).unwrap();
+    std::fs::rename(&other, &copy).unwrap();
+    match library::function(pid, "getenv") {
+        // Root asks the file that is mapped.
+        Ok(after) => assert_eq!(after, before),
+        Err(error) => assert!(error.to_string().contains("another file"), "{error}"),
+    }
+    victim.kill().unwrap();
+    victim.wait().unwrap();
 }

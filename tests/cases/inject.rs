@@ -11,6 +11,8 @@ mod blobs;
 mod descriptors;
 #[path = "inject/held.rs"]
 mod held;
+#[path = "inject/hostile.rs"]
+mod hostile;
 #[path = "inject/lines.rs"]
 mod lines;
 #[path = "inject/policy.rs"]

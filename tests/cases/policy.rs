@@ -75,6 +75,29 @@ fn a_hidden_process_is_named() {
     victim.end();
 }
 
+/// Its numbers are those of other processes: what is looked at there is not what is traced here.
+#[test]
+fn a_proc_of_another_pid_namespace_is_refused() {
+    let programs = programs();
+    let victim = Subject::start(&mut programs.subject(&["plain"]));
+    // In a new namespace with the old /proc.
+    let mut below = Command::new("unshare");
+    below.args(["--pid", "--fork"]).arg(programs.path("subject"));
+    let said = said(below.args(["cycle", &victim.pid().to_string()]));
+    assert!(said.starts_with("OtherProc") && said.contains("mount -t proc"), "{said}");
+    // In the old namespace with the /proc of a new one, which does not even show this process.
+    let mut inside = Command::new("unshare");
+    inside.args(["--pid", "--fork", "--mount-proc"]);
+    let inside = Subject::start(inside.arg(programs.path("subject")).arg("plain"));
+    let child = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", inside.pid())).unwrap();
+    let mut above = Command::new("nsenter");
+    above.args(["--mount", "--target", child.trim()]).arg(programs.path("subject"));
+    let said = self::said(above.args(["cycle", "1"]));
+    assert!(said.starts_with("OtherProc") && said.contains("mount -t proc"), "{said}");
+    inside.end();
+    victim.end();
+}
+
 #[test]
 fn a_filter_that_cannot_be_put_to_sleep_is_refused_before_the_stop() {
     let programs = programs();

@@ -5,38 +5,24 @@
 //! ```
 //!
 //! Without arguments it starts a process with a variable of its own and asks that. The blob leaves `getenv` undefined; the
-//! address is found in the symbol table of the victim's C library, and the compiler does not let the blob be loaded without
-//! it.
+//! address is found in the symbol table of the victim's C library, as it is mapped and not as it lies on the disk by now, and the
+//! compiler does not let the blob be loaded without it.
+
+#[path = "getenv/library.rs"]
+mod library;
 
 use std::error::Error;
 use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
 
-use object::{Object, ObjectSymbol};
 use pie_blob::Remote;
 use pie_blob_caller::caller;
 use pie_blob_inject::Victim;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Where a function of the victim's C library lies.
-fn function(pid: i32, name: &str) -> Result<u64> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let is_libc = |path: &str| {
-        path.rsplit('/').next().is_some_and(|file| file.starts_with("libc.so") || file.contains("musl"))
-    };
-    let first = maps.lines().find(|line| line.split_whitespace().nth(5).is_some_and(is_libc));
-    let first = first.ok_or("the process has no C library that it shares with others")?;
-    let (range, path) = (first.split(['-', ' ']).next(), first.split_whitespace().nth(5));
-    let base = u64::from_str_radix(range.unwrap_or_default(), 16)?;
-    // The file as the victim sees it, in its own mount namespace.
-    let library = std::fs::read(format!("/proc/{pid}/root{}", path.unwrap_or_default()))?;
-    let library = object::File::parse(&*library)?;
-    let symbol = library.dynamic_symbols().find(|symbol| symbol.name() == Ok(name) && symbol.is_definition());
-    Ok(base + symbol.ok_or("its C library has no such function")?.address())
-}
-
 fn ask(pid: i32, name: &str) -> Result<Option<String>> {
-    let getenv = Remote::new(function(pid, "getenv")?);
+    let getenv = Remote::new(library::function(pid, "getenv")?);
     let blob = caller::BLOB.with(caller::Imports { getenv });
     let mut infected = Victim::seize(pid)?.infect(blob)?;
     let name: Vec<u8> = name.bytes().chain([0]).collect();
@@ -67,11 +53,13 @@ fn run() -> Result<ExitCode> {
         (None, _) => {
             let child = Command::new("sleep").arg("60").env("PIE_BLOB_SAYS", "hello from inside").spawn()?;
             let pid = i32::try_from(child.id())?;
+            let own = Own(child);
             // Until it has its C library.
-            while function(pid, "getenv").is_err() {
-                std::thread::sleep(std::time::Duration::from_millis(1));
+            let begin = Instant::now();
+            while library::function(pid, "getenv").is_err() && begin.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(1));
             }
-            (Some(Own(child)), pid, "PIE_BLOB_SAYS".to_owned())
+            (Some(own), pid, "PIE_BLOB_SAYS".to_owned())
         }
         _ => return Err("getenv [PID NAME]".into()),
     };

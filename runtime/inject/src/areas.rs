@@ -2,49 +2,84 @@
 //!
 //! All are looked at while the process runs. It may map more until it is stopped, and its stack may grow, so that what must
 //! hold then is asked again: one place at a time, which takes the kernel a microsecond and not a hundred.
+//!
+//! A process may have as many areas as it likes, each with a name of thousands of bytes that takes the kernel long to write.
+//! So no name is asked for but where it decides something, and everything has a bound.
 
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
 
 use crate::Error;
-use crate::proc::{failed, malformed, read};
+use crate::proc::{self, StatusFile, failed};
 use crate::sys;
 use crate::sys::maps::{self, Found};
 
-/// One line of `/proc/PID/maps`.
+/// How many areas are looked at: sixteen times what a process may have unless its administrator wants otherwise
+/// (`vm.max_map_count`).
+const MOST: usize = 1 << 20;
+/// How many different files that hold code are asked for their names. A program's own C library is among the first.
+const MOST_FILES: usize = 1024;
+
+/// What is mapped in an area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The stack of the first thread.
+    Stack,
+    /// A file.
+    File {
+        /// Whether it looks like a C library or a loader by its name; known of code only.
+        libc: bool,
+    },
+    /// Everything else.
+    Other,
+}
+
+/// An area. The page `[vsyscall]`, which is the same in every process and no part of its memory, is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Area {
     pub(crate) range: Range<u64>,
     pub(crate) executable: bool,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    pub(crate) name: String,
+    pub(crate) shared: bool,
+    /// Where in its file it begins.
+    pub(crate) offset: u64,
+    /// Major and minor number of the file's device, and the file's inode; zeros where there is no file.
+    pub(crate) device: [u32; 2],
+    pub(crate) inode: u64,
+    pub(crate) kind: Kind,
 }
 
 impl Area {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let permissions = fields.next()?.as_bytes();
-        // The name is everything behind the inode, spaces included.
-        let name = fields.nth(3).and_then(|first| Some(&line[line.find(first)?..])).unwrap_or_default();
-        Some(Self {
-            range: u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?,
-            readable: permissions.first() == Some(&b'r'),
-            writable: permissions.get(1) == Some(&b'w'),
-            executable: permissions.get(2) == Some(&b'x'),
-            name: name.trim_end().to_owned(),
-        })
+    fn new(found: Found, kind: Kind) -> Self {
+        let Found { range, readable, writable, executable, shared, offset, device, inode } = found;
+        Self { range, executable, readable, writable, shared, offset, device, inode, kind }
     }
 
-    /// A blob that somebody has mapped, by its name.
-    pub(crate) fn is_blob(&self) -> bool {
-        self.name == "[anon:pie_blob]" || self.name.starts_with("/memfd:pie_blob")
+    /// A private one without a file that may be read and written.
+    #[cfg(test)]
+    pub(crate) fn anonymous(range: Range<u64>) -> Self {
+        let (device, inode, kind) = ([0, 0], 0, Kind::Other);
+        let (executable, readable, writable, shared) = (false, true, true, false);
+        Self { range, executable, readable, writable, shared, offset: 0, device, inode, kind }
     }
 
     /// A mapped file: its name is a path.
     pub(crate) fn is_file(&self) -> bool {
-        self.name.starts_with('/')
+        matches!(self.kind, Kind::File { .. })
+    }
+
+    /// A C library or a loader, by its name.
+    pub(crate) fn is_libc(&self) -> bool {
+        self.kind == Kind::File { libc: true }
+    }
+
+    /// The stack of the first thread.
+    pub(crate) fn is_stack(&self) -> bool {
+        self.kind == Kind::Stack
     }
 }
 
@@ -53,17 +88,25 @@ impl std::fmt::Display for Area {
         let letter = |set, letter| if set { letter } else { '-' };
         let (r, w, x) =
             (letter(self.readable, 'r'), letter(self.writable, 'w'), letter(self.executable, 'x'));
-        write!(f, "{:x}-{:x} {r}{w}{x} {}", self.range.start, self.range.end, self.name)
+        let shared = if self.shared { 's' } else { 'p' };
+        write!(f, "{:x}-{:x} {r}{w}{x}{shared}", self.range.start, self.range.end)
     }
 }
 
 /// The areas of a process, sorted by address.
-pub(crate) fn areas(pid: i32) -> Result<Vec<Area>, Error> {
-    let path = format!("/proc/{pid}/maps");
-    let text = read(&path, pid)?;
-    let text = String::from_utf8_lossy(&text);
-    let areas: Option<Vec<Area>> = text.lines().map(Area::parse).collect();
-    areas.ok_or_else(|| malformed(path))
+pub(crate) fn areas(tid: i32) -> Result<Vec<Area>, Error> {
+    let all = MapsFile::open(tid)?.all();
+    match all {
+        // Of a program that has just been replaced, or of a process that is ending.
+        Err(Error::Changed { pid })
+            if StatusFile::open(tid)
+                .and_then(|file| file.read(tid))
+                .is_ok_and(|status| status.has_ended()) =>
+        {
+            Err(Error::NoSuchProcess { pid })
+        }
+        all => all,
+    }
 }
 
 /// `/proc/PID/maps`, kept open to be asked about single places.
@@ -84,8 +127,72 @@ impl MapsFile {
     }
 
     /// All areas, as they are now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooMuch`], and those of [`is_free`](Self::is_free).
     pub(crate) fn all(&self) -> Result<Vec<Area>, Error> {
-        areas(self.tid)
+        let stack = self.stack();
+        let mut areas: Vec<Area> = Vec::new();
+        let mut libraries = HashMap::new();
+        let mut place = 0;
+        loop {
+            let found = match maps::next(&self.file, place) {
+                // A kernel before 6.11 can only list them all.
+                Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => return self.all_in_text(),
+                found => found.map_err(|source| self.failed(source))?,
+            };
+            let Some(found) = found.filter(|found| found.range.end > place) else { return Ok(areas) };
+            place = found.range.end;
+            let kind = match (found.device, found.inode) {
+                ([0, 0], 0) if stack.is_some_and(|at| found.range.start <= at && at <= found.range.end) => {
+                    Kind::Stack
+                }
+                ([0, 0], 0) => Kind::Other,
+                _ if found.executable => self.kind_of_code(&found, &mut libraries),
+                _ => Kind::File { libc: false },
+            };
+            push(&mut areas, Area::new(found, kind), self.tid)?;
+        }
+    }
+
+    fn all_in_text(&self) -> Result<Vec<Area>, Error> {
+        let mut areas = Vec::new();
+        text::each(&self.path, self.tid, |area| push(&mut areas, area, self.tid).map(|()| true))?;
+        Ok(areas)
+    }
+
+    /// Where the main stack began: what the kernel itself tells it by.
+    fn stack(&self) -> Option<u64> {
+        proc::stat_field(self.tid, 28).filter(|at| *at != 0)
+    }
+
+    /// What an area with a file's code is: asked once for each file.
+    fn kind_of_code(&self, found: &Found, libraries: &mut HashMap<([u32; 2], u64), Kind>) -> Kind {
+        let file = (found.device, found.inode);
+        if let Some(kind) = libraries.get(&file) {
+            return *kind;
+        }
+        if libraries.len() >= MOST_FILES {
+            return Kind::File { libc: false };
+        }
+        // Too long a name is not that of a library.
+        let kind = match maps::name(&self.file, found.range.start) {
+            Ok(name) => kind_by_name(&name),
+            Err(_) => Kind::File { libc: false },
+        };
+        libraries.insert(file, kind);
+        kind
+    }
+
+    /// The names of the first areas, by their addresses: for messages, and as many as somebody reads.
+    pub(crate) fn names(&self, areas: &[Area]) -> BTreeMap<u64, String> {
+        const MOST_NAMES: usize = 256;
+        let named = areas.iter().take(MOST_NAMES).filter_map(|area| {
+            let name = maps::name(&self.file, area.range.start).ok()?;
+            Some((area.range.start, String::from_utf8_lossy(&name).into_owned()))
+        });
+        named.filter(|(_, name)| !name.is_empty()).collect()
     }
 
     /// Whether nothing is mapped in a range.
@@ -106,14 +213,46 @@ impl MapsFile {
     pub(crate) fn at_or_above(&self, place: u64) -> Result<Option<Found>, Error> {
         match maps::next(&self.file, place) {
             Ok(found) => Ok(found),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(Error::Changed { pid: self.tid }),
-            // A kernel before 6.11 can only list them all.
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
-                let next = areas(self.tid)?.into_iter().find(|area| area.range.end > place);
-                Ok(next.map(|area| Found { range: area.range, writable: area.writable }))
-            }
-            Err(source) => Err(failed(&self.path, self.tid, source)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => self.next_in_text(place),
+            Err(source) => Err(self.failed(source)),
         }
+    }
+
+    fn next_in_text(&self, place: u64) -> Result<Option<Found>, Error> {
+        let mut next = None;
+        text::each(&self.path, self.tid, |area| {
+            let goes_on = area.range.end <= place;
+            if !goes_on {
+                let Area { range, readable, writable, executable, shared, offset, device, inode, .. } = area;
+                next = Some(Found { range, readable, writable, executable, shared, offset, device, inode });
+            }
+            Ok(goes_on)
+        })?;
+        Ok(next)
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        match source.raw_os_error() {
+            Some(libc::ESRCH) => Error::Changed { pid: self.tid },
+            _ => failed(&self.path, self.tid, source),
+        }
+    }
+}
+
+fn push(areas: &mut Vec<Area>, area: Area, pid: i32) -> Result<(), Error> {
+    if areas.len() >= MOST {
+        return Err(Error::TooMuch { pid, what: "areas of memory", limit: MOST as u64 });
+    }
+    areas.push(area);
+    Ok(())
+}
+
+fn kind_by_name(name: &[u8]) -> Kind {
+    let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    match name.first() {
+        Some(b'/') => Kind::File { libc: has(b"/libc.so") || has(b"/libc-") || has(b"/ld-") },
+        // What a driver has mapped.
+        _ => Kind::Other,
     }
 }
 
@@ -122,22 +261,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn areas_keep_names_with_spaces() {
-        let area = Area::parse("7f00-7f10 r-xp 00001000 fe:00 325843     /tmp/a b (deleted)").unwrap();
-        assert_eq!(area.range, 0x7f00..0x7f10);
-        assert!(area.readable && area.executable && !area.writable);
-        assert_eq!(area.name, "/tmp/a b (deleted)");
-        let anonymous = Area::parse("7f00-7f10 rw-p 00000000 00:00 0 ").unwrap();
-        assert_eq!(anonymous.name, "");
-        assert!(anonymous.writable && !anonymous.is_file());
-        assert!(Area::parse("nonsense").is_none());
+    fn both_ways_find_the_same() {
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(other.id()).unwrap();
+        proc::wait_until_loaded(pid, 1, std::time::Duration::from_secs(5)).unwrap();
+        // Until its libraries are mapped: nothing changes any more.
+        while !std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap().starts_with("230 ") {
+            std::thread::yield_now();
+        }
+        let maps = MapsFile::open(pid).unwrap();
+        let (asked, mut read) = (maps.all().unwrap(), maps.all_in_text().unwrap());
+        // Of what is no code nobody asks whether it is a library.
+        for area in read.iter_mut().filter(|area| area.is_libc() && !area.executable) {
+            area.kind = Kind::File { libc: false };
+        }
+        assert_eq!(asked, read);
+        assert_eq!(asked.iter().filter(|area| area.is_stack()).count(), 1);
+        assert!(asked.iter().any(|area| area.is_libc() && area.executable));
+        assert!(asked.iter().all(|area| area.range.start < 1 << 63));
+        let names = maps.names(&asked);
+        let stack = asked.iter().find(|area| area.is_stack()).unwrap();
+        assert_eq!(names.get(&stack.range.start).map(String::as_str), Some("[stack]"));
+        for area in &asked {
+            let (asked, read) = (maps.at_or_above(area.range.start), maps.next_in_text(area.range.start));
+            assert_eq!(asked.unwrap(), read.unwrap());
+        }
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[test]
     fn a_place_is_what_the_list_says() {
         let pid = i32::try_from(std::process::id()).unwrap();
         let maps = MapsFile::open(pid).unwrap();
-        let stack = areas(pid).unwrap().into_iter().find(|area| area.name == "[stack]").unwrap();
+        let stack = areas(pid).unwrap().into_iter().find(Area::is_stack).unwrap();
         let found = maps.area(stack.range.end - 1).unwrap().unwrap();
         assert_eq!((found.range.end, found.writable), (stack.range.end, true));
         assert!(!maps.is_free(&(stack.range.end - 1..stack.range.end)).unwrap());
@@ -149,5 +306,15 @@ mod tests {
         other.kill().unwrap();
         other.wait().unwrap();
         assert!(matches!(maps.is_free(&(0x1000..0x2000)), Err(Error::Changed { .. })));
+        assert!(matches!(maps.all(), Err(Error::Changed { .. })));
+    }
+
+    #[test]
+    fn there_is_a_most() {
+        let mut areas = vec![Area::anonymous(0..1); MOST - 1];
+        push(&mut areas, Area::anonymous(0..1), 1).unwrap();
+        let error = push(&mut areas, Area::anonymous(0..1), 1).unwrap_err();
+        assert!(matches!(error, Error::TooMuch { limit: 0x10_0000, .. }), "{error}");
+        assert!(size_of::<Area>() <= 64);
     }
 }

@@ -9,6 +9,7 @@ mod call;
 mod lay;
 mod watched;
 
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::machine::{Entering, Frames, Gadgets, Machine, Native};
@@ -17,7 +18,7 @@ use crate::sys::wait::{self, Change};
 use crate::target::Target;
 use crate::victim::Victim;
 use crate::watch::EndSignal;
-use crate::{CrashRisk, Error, proc, restart};
+use crate::{CrashRisk, Error, proc, restart, sys};
 
 pub(crate) use lay::{Mapping, Places, Spot};
 use watched::Watched;
@@ -73,7 +74,7 @@ pub(crate) struct Borrowed {
 #[derive(Clone, Copy, Debug)]
 enum Gone {
     /// Its process has died, with this status.
-    Died(i32),
+    Died(Option<ExitStatus>),
     /// Its process has executed another program.
     Changed,
     /// It alone has ended.
@@ -299,7 +300,8 @@ impl Borrowed {
             Err(source) => return Err(Error::kernel("wait for it", victim.pid)(source)),
         };
         match waited.change {
-            Some(Change::Gone(status)) => {
+            Some(Change::Gone(_)) => {
+                let status = sys::end::status(self.tid);
                 wait::take_end(self.tid);
                 let alone = self.tid != victim.pid && victim.goes_on();
                 Err(self.forget(victim, if alone { Gone::Ended } else { Gone::Died(status) }))

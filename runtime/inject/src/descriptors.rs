@@ -27,7 +27,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
 use crate::proc::StatusFile;
-use crate::sys::{self, memory};
+use crate::sys::{self, memory, socket};
 use crate::{Error, Infected, Target, Victim, policy};
 
 /// How long a blob waits for its descriptor: as long as a victim is kept if this process dies just before it sends.
@@ -102,7 +102,8 @@ impl Infected {
     /// # Errors
     ///
     /// [`Error::Refused`] when the victim cannot have one more (`EMFILE`, or a security module's policy), [`Error::NotPermitted`],
-    /// [`Error::Kernel`], and those of [`call`](Self::call). The victim has nothing new then.
+    /// [`Error::NotItsSocket`] when somebody has changed what the blob said, [`Error::Kernel`], and those of
+    /// [`call`](Self::call). The victim has nothing new then.
     pub fn give_descriptor(
         &mut self,
         receiver: Offset<Receive>,
@@ -140,12 +141,16 @@ impl Infected {
             let courier =
                 courier.map_err(|source| Error::Kernel { action: "start a thread for it", pid, source })?;
             let microseconds = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+            // Whatever becomes of the call.
+            let ending = Over(&over);
             let called = self.call(receiver, (&mut end, c_int::from(close_on_exec), microseconds));
-            over.store(true, Ordering::Relaxed);
+            drop(ending);
             Ok::<_, Error>((called, courier.join()))
         })?;
         let sent = sent.unwrap_or(Ok(false));
         match (called?, sent) {
+            // What it says is not what was asked of it: not to be asked again.
+            (_, Err(error @ Error::NotItsSocket { .. })) => Err(error),
             (number @ 0.., Ok(_)) => Ok(number),
             // Too late: it had given up, and closed the end that was sent to.
             (errno, Err(_)) if errno == -libc::ETIMEDOUT => {
@@ -158,6 +163,15 @@ impl Infected {
                 Err(Error::Refused { pid, call, source: io::Error::from_raw_os_error(-errno) })
             }
         }
+    }
+}
+
+/// Says that the victim waits no longer, when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -176,13 +190,19 @@ impl Courier<'_> {
     fn send(&self, descriptor: BorrowedFd<'_>) -> Result<bool, Error> {
         let Some(end) = self.end()? else { return Ok(false) };
         let socket = copy(self.pid, self.process, end)?;
+        self.check(end, socket.as_fd())?;
         let rights = [descriptor];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&rights));
         sys::count();
-        let sent = rustix::net::sendmsg(&socket, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL);
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = rustix::net::sendmsg(&socket, &[IoSlice::new(&[0])], &mut control, flags);
         if let Err(error) = sent {
+            if error == rustix::io::Errno::AGAIN {
+                // One that has just been made has room.
+                return Err(self.refuse(end, "has no room for one more message"));
+            }
             // It need not wait any longer.
             let _ = rustix::net::shutdown(&socket, Shutdown::Both);
             return Err(Error::Kernel {
@@ -192,6 +212,43 @@ impl Courier<'_> {
             });
         }
         Ok(true)
+    }
+
+    /// Refuses what cannot be an end of the pair that the blob has just made. The number is a word in the victim's memory, and
+    /// whoever else writes there could have the descriptor sent to somebody else, or this process wait for ever.
+    fn check(&self, number: i32, socket: BorrowedFd<'_>) -> Result<(), Error> {
+        let found = match socket::look(socket) {
+            Ok(found) => found,
+            Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => {
+                return Err(self.refuse(number, "is no socket"));
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+                return Err(self.refuse(number, "is not connected"));
+            }
+            Err(source) => {
+                return Err(Error::Kernel { action: "look at a socket of it", pid: self.pid, source });
+            }
+        };
+        if (found.family, found.kind) != (libc::AF_UNIX, libc::SOCK_SEQPACKET) {
+            return Err(self.refuse(number, "is of another kind (AF_UNIX, SOCK_SEQPACKET is wanted)"));
+        }
+        if found.named {
+            return Err(self.refuse(number, "has a name, or is connected to one that has"));
+        }
+        if found.maker != self.pid {
+            return Err(self.refuse(number, "was made by another process"));
+        }
+        if !policy::users(self.pid).is_some_and(|users| users.contains(&found.user)) {
+            return Err(self.refuse(number, "was made as another user"));
+        }
+        if found.sent != 0 {
+            return Err(self.refuse(number, "has been sent to before"));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, descriptor: i32, reason: &'static str) -> Error {
+        Error::NotItsSocket { pid: self.pid, descriptor, reason }
     }
 
     /// Waits until the victim has said a number; `None` when it ended without.
@@ -236,9 +293,6 @@ fn copy(pid: i32, process: BorrowedFd<'_>, descriptor: i32) -> Result<OwnedFd, E
     let copied = rustix::process::pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty());
     copied.map_err(|error| match io::Error::from(error) {
         source if source.raw_os_error() == Some(libc::EBADF) => Error::NoSuchDescriptor { pid, descriptor },
-        source if source.raw_os_error() == Some(libc::EPERM) => {
-            policy::not_permitted(pid, "take a descriptor of it", source)
-        }
-        source => Error::kernel("take a descriptor of it (pidfd_getfd)", pid)(source),
+        source => policy::not_permitted(pid, "take a descriptor of it (pidfd_getfd)", source),
     })
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use pie_blob::LoadError;
 
+use crate::sys::end;
 use crate::{CrashRisk, Rule};
 
 /// Why an injection did not happen or did not end well. Whatever it says, the victim was left as it was, as far as
@@ -18,6 +20,24 @@ pub enum Error {
     NoSuchProcess {
         /// The id asked for.
         pid: i32,
+    },
+    /// `/proc` does not show the processes that this process can trace by their numbers.
+    #[error("/proc {reason}")]
+    OtherProc {
+        /// What it shows instead, and what to do.
+        reason: &'static str,
+    },
+    /// It has more of something than is looked at: what a look costs, in time and in memory, has a bound.
+    #[error(
+        "process {pid}: more than {limit} {what}, too many to look at: have it give some of them up first"
+    )]
+    TooMuch {
+        /// The process asked for.
+        pid: i32,
+        /// Of what.
+        what: &'static str,
+        /// The bound that was met.
+        limit: u64,
     },
     /// The kernel's ptrace rules do not let this process at the other.
     #[error("process {pid}: not permitted to {action}: {rule}")]
@@ -83,14 +103,16 @@ pub enum Error {
         /// For whom, where the kernel says so (`CONFIG_PROC_CHILDREN`, `CONFIG_KCMP`).
         child: Option<i32>,
     },
-    /// It runs in the memory of its parent, as after `vfork` and before `execve`: what is done to one is done to both.
+    /// It runs in the memory of its parent, as after `vfork` and before `execve`, or in this process's own: what is done to
+    /// one is done to both.
     #[error(
-        "process {pid}: runs in the memory of process {parent} (vfork): wait until it has executed a program"
+        "process {pid}: runs in the memory of process {parent} (vfork, clone with CLONE_VM): wait until it has executed a \
+         program"
     )]
     SharesMemory {
         /// The process asked for.
         pid: i32,
-        /// Whose memory it is.
+        /// Whose memory it is: its parent, or this process.
         parent: i32,
     },
     /// A thread did not stop in time. It is let go when the calling thread ends.
@@ -124,6 +146,17 @@ pub enum Error {
     NoSystemCall {
         /// The process asked for.
         pid: i32,
+    },
+    /// Its memory cannot be looked through: a page of its code does not come when it is read.
+    #[error(
+        "process {pid}: its code could not be read within {waited:?}: it waits for a page of a file system \
+         that hangs, or for one that another process is to supply (userfaultfd); try again when that answers"
+    )]
+    Unreadable {
+        /// The process asked for.
+        pid: i32,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// It has become another program since it was looked at.
     #[error("process {pid}: its memory has changed since it was looked at (execve?): open it again")]
@@ -173,12 +206,12 @@ pub enum Error {
         pid: i32,
     },
     /// It ended while it was being worked on.
-    #[error("process {pid}: died (status {status})")]
+    #[error("process {pid}: died{}", How(*.status))]
     Died {
         /// The process.
         pid: i32,
-        /// Its exit status or the signal that killed it.
-        status: i32,
+        /// How it ended: by itself, or by which signal. `None` where the kernel does not say.
+        status: Option<ExitStatus>,
     },
     /// This kernel call of the host's failed.
     #[error("process {pid}: {action}")]
@@ -218,6 +251,20 @@ pub enum Error {
         pid: i32,
         /// The number asked for.
         descriptor: i32,
+    },
+    /// It says that a descriptor is to be sent to a socket that is not the one that a blob makes for it: somebody else has
+    /// written into its memory. Nothing was sent.
+    #[error(
+        "process {pid}: wants a descriptor sent to its descriptor {descriptor}, which {reason}: not what the blob has made; \
+         nothing was sent"
+    )]
+    NotItsSocket {
+        /// The process asked.
+        pid: i32,
+        /// The number that stands in its memory.
+        descriptor: i32,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The address space has no hole that the blob fits into.
     #[error("process {pid}: no room for {size} bytes in its address space")]
@@ -329,6 +376,18 @@ impl fmt::Display for Child {
     }
 }
 
+/// How a process ended, in parentheses.
+struct How(Option<ExitStatus>);
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(status) => write!(f, " ({status})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A list, its items separated by semicolons.
 struct Listed<'a, T>(&'a [T]);
 
@@ -402,8 +461,14 @@ impl Error {
     /// Puts a failed request of the host's into words: a thread that is no longer there has died.
     pub(crate) fn kernel(action: &'static str, pid: i32) -> impl FnOnce(io::Error) -> Error {
         move |source| match source.raw_os_error() {
-            Some(libc::ESRCH) => Error::Died { pid, status: 0 },
+            Some(libc::ESRCH) => Error::died(pid, pid),
             _ => Error::Kernel { action, pid, source },
         }
+    }
+
+    /// A process whose thread `tid` has ended or is ending. To be made before that thread's end is taken: nobody says
+    /// afterwards how it was.
+    pub(crate) fn died(pid: i32, tid: i32) -> Error {
+        Error::Died { pid, status: end::status(tid) }
     }
 }

@@ -7,13 +7,14 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use crate::areas::Area;
 use crate::borrowed::{Borrowed, Mapping, Spot};
 use crate::machine::{Gadgets, Left, Machine, Native};
 use crate::proc::StatusFile;
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::Change;
 use crate::system_call::SystemCall;
-use crate::target::{PAGE, SPARE, Stop, Target};
+use crate::target::{PAGE, PAGE_LEN, SPARE, Stop, Target};
 use crate::victim::Victim;
 use crate::{Error, borrowed};
 
@@ -73,14 +74,21 @@ impl Target {
     fn left(&self) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
         if let Some((stack, low)) = self.stack.as_ref().zip(self.lowest_of_stack()?) {
-            for address in (low..).step_by(PAGE as usize).take(usize::try_from(PAGES).unwrap_or(0)) {
+            for address in (low..).step_by(PAGE_LEN).take(usize::try_from(PAGES).unwrap_or(0)) {
                 if stack.is_used(address) {
                     found.extend(self.frames_at(address).map(|left| Found { left, address, mapping: None }));
                 }
             }
         }
-        for area in self.areas.iter().filter(|area| area.writable && area.is_blob()) {
-            let Some(address) = area.range.end.checked_sub(SPARE) else { continue };
+        // They may also lie in the last pages of a blob's own mapping.
+        let may_be_blob =
+            |area: &&Area| area.writable && !area.shared && !area.executable && !area.is_stack();
+        for area in self.areas.iter().filter(may_be_blob) {
+            let address = area.range.end.saturating_sub(SPARE);
+            if address < area.range.start || !self.stack.as_ref().is_some_and(|stack| stack.is_used(address))
+            {
+                continue;
+            }
             let mapping = Some(address..area.range.end);
             found.extend(self.frames_at(address).map(|left| Found {
                 left,
@@ -105,9 +113,9 @@ impl Target {
         crate::note::Note::read(&begin, address)?;
         // Reading a page that nobody has touched would touch it, and frames have no such pages.
         let stack = self.stack.as_ref()?;
-        let pages = (address..).step_by(PAGE as usize).take_while(|page| stack.is_used(*page));
+        let pages = (address..).step_by(PAGE_LEN).take_while(|page| stack.is_used(*page));
         let pages = pages.take(usize::try_from(Native::LONGEST_FRAMES / PAGE).unwrap_or(0)).count();
-        let mut bytes = vec![0; pages * PAGE as usize];
+        let mut bytes = vec![0; pages * PAGE_LEN];
         self.memory.read(address, &mut bytes).ok()?;
         Native::left(&bytes, address)
     }
@@ -180,7 +188,7 @@ impl Victim {
             match waited.change {
                 Some(Change::SystemCall) => return Ok(()),
                 Some(Change::Signal(signal)) => self.defer(tid, signal),
-                Some(Change::Gone(status)) => return Err(Error::Died { pid, status }),
+                Some(Change::Gone(_)) => return Err(Error::died(pid, tid)),
                 Some(Change::Event(_) | Change::JobStop) => {}
                 None => return Err(Error::DidNotStop { tid, waited: limit }),
             }

@@ -49,6 +49,7 @@ mod place;
 mod policy;
 mod proc;
 mod restart;
+mod search;
 mod snapshot;
 mod stack;
 mod sys;

@@ -167,6 +167,7 @@ pub(crate) struct Gadget {
 
 /// What was found in a victim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every program has the larger one")]
 pub(crate) enum Gadgets {
     /// It can finish by itself.
     Pair {

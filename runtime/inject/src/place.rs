@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn area(start: u64, end: u64) -> Area {
-        Area { range: start..end, executable: false, readable: true, writable: true, name: String::new() }
+        Area::anonymous(start..end)
     }
 
     #[test]

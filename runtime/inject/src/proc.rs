@@ -4,9 +4,13 @@
 //! there already, and only a few of its fields are looked at.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -17,20 +21,23 @@ use crate::{policy, sys};
 /// The child of `vfork` runs in its parent's memory, and is called spawned a moment before `execve` gives it its own;
 /// `execve` replaces the memory first and maps the program after that. A host that has just spawned its victim can
 /// come into either gap. The auxiliary vector is the last thing that `execve` writes.
+///
+/// A child of a child of this process can be in this process's memory as well, whoever its parent is by now: stopped, it
+/// would have this process's own code changed under it.
 pub(crate) fn wait_until_loaded(pid: i32, parent: i32, limit: Duration) -> Result<(), Error> {
     let path = format!("/proc/{pid}/auxv");
+    let own = i32::try_from(std::process::id()).unwrap_or(parent);
     let begin = Instant::now();
     loop {
-        let shared = sys::share_memory(pid, parent);
+        let shared = [parent, own].into_iter().find(|other| sys::share_memory(pid, *other));
         // Empty: it has no memory any more, and there is nothing to wait for.
-        if !shared && read(&path, pid)?.first_chunk::<8>() != Some(&[0; 8]) {
+        if shared.is_none() && read(&path, pid)?.first_chunk::<8>() != Some(&[0; 8]) {
             return Ok(());
         }
         if begin.elapsed() > limit {
-            return Err(if shared {
-                Error::SharesMemory { pid, parent }
-            } else {
-                Error::DidNotStop { tid: pid, waited: limit }
+            return Err(match shared {
+                Some(parent) => Error::SharesMemory { pid, parent },
+                None => Error::DidNotStop { tid: pid, waited: limit },
             });
         }
         std::thread::sleep(Duration::from_micros(100));
@@ -49,7 +56,8 @@ pub(crate) struct Status {
     pub(crate) parent: i32,
     pub(crate) tracer: i32,
     pub(crate) threads: usize,
-    pub(crate) kernel_thread: bool,
+    /// Whether it is a thread of the kernel's, where the kernel says so here (Linux 6.8).
+    pub(crate) kernel_thread: Option<bool>,
     /// Signals pending for the thread or the process; bit 0 is signal 1.
     pub(crate) pending: u64,
     pub(crate) ignored: u64,
@@ -84,7 +92,7 @@ impl Status {
                 b"PPid" => status.parent = number()?,
                 b"TracerPid" => status.tracer = number()?,
                 b"Threads" => status.threads = usize::try_from(number()?).ok()?,
-                b"Kthread" => status.kernel_thread = number()? == 1,
+                b"Kthread" => status.kernel_thread = Some(number()? == 1),
                 b"VmSize" => status.memory = true,
                 b"SigPnd" | b"ShdPnd" => status.pending |= mask()?,
                 b"SigIgn" => status.ignored = mask()?,
@@ -101,6 +109,12 @@ impl Status {
             (status.inner_process, status.inner_thread) = (status.process, thread);
         }
         (status.process != 0).then_some(status)
+    }
+
+    /// Whether the thread has ended, or is ending and has given its memory up already: nothing can be asked of it any more.
+    /// A thread of the kernel's looks the same.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X') || !self.memory
     }
 }
 
@@ -157,11 +171,7 @@ pub(crate) fn threads(pid: i32) -> Result<Vec<i32>, Error> {
 
 /// Whether a thread has ended, or is a zombie until the others of its process have.
 pub(crate) fn has_ended(tid: i32) -> bool {
-    let state = |text: &str| text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    match std::fs::read_to_string(format!("/proc/{tid}/stat")) {
-        Ok(text) => matches!(state(&text), Some('Z' | 'X')),
-        Err(_) => true,
-    }
+    stat_field(tid, 3).is_none_or(|state: char| matches!(state, 'Z' | 'X'))
 }
 
 /// Whether the first thread of a process has ended while another goes on.
@@ -169,18 +179,6 @@ pub(crate) fn first_has_ended_alone(pid: i32) -> bool {
     let another_lives =
         || threads(pid).is_ok_and(|tids| tids.into_iter().any(|tid| tid != pid && !has_ended(tid)));
     has_ended(pid) && another_lives()
-}
-
-/// Whether a thread is a worker of the kernel's in a process: of an io_uring, of vhost. It never runs the program's code.
-pub(crate) fn is_worker(tid: i32) -> bool {
-    /// `PF_IO_WORKER`, `PF_USER_WORKER`.
-    const WORKER: u64 = 0x10 | 0x4000;
-    sys::count();
-    let text = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
-    // The flags are field 9; the state behind the name in parentheses is field 3.
-    let flags =
-        text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6)?.parse::<u64>().ok());
-    flags.is_some_and(|flags| flags & WORKER != 0)
 }
 
 /// `/proc/PID/personality`, kept open.
@@ -205,15 +203,25 @@ impl Personality {
     }
 }
 
-/// The open descriptors of a process and what they refer to.
-pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, String>, Error> {
+/// The open descriptors of a process, each with a number that says what it refers to: the same number, the same link in
+/// `/proc`. The links themselves may have thousands of bytes each.
+pub(crate) fn descriptors(pid: i32) -> Result<BTreeMap<i32, u64>, Error> {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    const MOST: usize = 1 << 18;
     let path = format!("/proc/{pid}/fd");
     let entries = std::fs::read_dir(&path).map_err(|source| failed(&path, pid, source))?;
-    let descriptor = |entry: std::fs::DirEntry| {
-        let number = entry.file_name().to_str()?.parse().ok()?;
-        Some((number, std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
-    };
-    Ok(entries.filter_map(|entry| descriptor(entry.ok()?)).collect())
+    let mut found = BTreeMap::new();
+    for entry in entries {
+        let Ok(entry) = entry else { continue };
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that has been closed meanwhile leads nowhere.
+        let Ok(link) = std::fs::read_link(entry.path()) else { continue };
+        if found.len() >= MOST {
+            return Err(Error::TooMuch { pid, what: "descriptors", limit: MOST as u64 });
+        }
+        found.insert(number, KEYS.hash_one(link));
+    }
+    Ok(found)
 }
 
 /// The signals that every thread of a process blocks; bit 0 is signal 1.
@@ -250,16 +258,42 @@ impl RunsFile {
     }
 }
 
+/// A field of `/proc/TID/stat` by its number in proc(5), from 3 on.
+pub(crate) fn stat_field<T: FromStr>(tid: i32, number: usize) -> Option<T> {
+    let text = read(&format!("/proc/{tid}/stat"), tid).ok()?;
+    field_of_stat(&String::from_utf8_lossy(&text), number)?.parse().ok()
+}
+
+/// The name in parentheses may hold anything; behind it field 3 is the first.
+fn field_of_stat(text: &str, number: usize) -> Option<&str> {
+    text.rsplit_once(')')?.1.split_ascii_whitespace().nth(number.checked_sub(3)?)
+}
+
+/// The flags of a thread (`PF_*` of `<linux/sched.h>`).
+fn flags(tid: i32) -> Option<u64> {
+    stat_field(tid, 9)
+}
+
+/// Whether a thread is one of the kernel's own, which has no memory of a process's.
+pub(crate) fn is_kernel_thread(tid: i32) -> bool {
+    const PF_KTHREAD: u64 = 0x0020_0000;
+    flags(tid).is_some_and(|flags| flags & PF_KTHREAD != 0)
+}
+
+/// Whether a thread of a process is a worker that the kernel runs in its name: `io_uring`'s and `vhost`'s are listed among
+/// its threads. It never runs code of the process's, has no registers of its own and no way back to give it.
+pub(crate) fn is_worker(tid: i32) -> bool {
+    const PF_IO_WORKER: u64 = 0x10;
+    const PF_USER_WORKER: u64 = 0x4000;
+    flags(tid).is_some_and(|flags| flags & (PF_IO_WORKER | PF_USER_WORKER) != 0)
+}
+
 /// The processor that a thread ran on last, unless it has a real-time priority.
 pub(crate) fn processor(pid: i32) -> Option<usize> {
     let text = read(&format!("/proc/{pid}/stat"), pid).ok()?;
     let text = String::from_utf8_lossy(&text);
-    // The name in parentheses may hold anything; behind it field 3 is the first, the processor is field 39, the real-time
-    // priority 40.
-    let (_, fields) = text.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(36);
-    let processor = fields.next()?.parse().ok()?;
-    (fields.next() == Some("0")).then_some(processor)
+    // Its real-time priority.
+    (field_of_stat(&text, 40) == Some("0")).then(|| field_of_stat(&text, 39)?.parse().ok())?
 }
 
 pub(crate) fn read(path: &str, pid: i32) -> Result<Vec<u8>, Error> {
@@ -290,7 +324,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         let status = StatusFile::open(pid).unwrap().read(pid).unwrap();
         assert_eq!(status.process, pid);
-        assert!(status.memory && !status.kernel_thread && status.threads >= 1);
+        assert!(status.memory && status.kernel_thread != Some(true) && status.threads >= 1);
         assert_ne!(status.caught & (1 << (libc::SIGSEGV - 1)), 0, "the standard library catches SIGSEGV");
     }
 
@@ -306,5 +340,35 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         let cpu = processor(pid).unwrap();
         assert!(cpu < 4096);
+    }
+
+    /// A ring whose queue the kernel looks after has a thread of its own from its start on.
+    #[test]
+    fn a_worker_of_a_ring_is_one_and_other_threads_are_none() {
+        const SQPOLL: u32 = 1 << 1;
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(!is_worker(sys::gettid()) && !is_worker(pid) && !is_kernel_thread(pid));
+        // `struct io_uring_params`: the flags are its third number.
+        let mut parameters = [0_u32; 30];
+        parameters[2] = SQPOLL;
+        // SAFETY: the kernel reads and writes one structure of 120 bytes.
+        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
+        let Ok(ring @ 0..) = i32::try_from(ring) else { return println!("no rings here") };
+        let named = |tid: &i32| {
+            let name = std::fs::read_to_string(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
+            name.starts_with("iou-sqp")
+        };
+        let tid = threads(pid).unwrap().into_iter().find(named).unwrap();
+        assert!(is_worker(tid) && !is_kernel_thread(tid));
+        // SAFETY: it was made here, and nobody else knows it.
+        assert_eq!(unsafe { libc::close(ring) }, 0);
+    }
+
+    #[test]
+    fn fields_behind_a_name_that_lies() {
+        assert_eq!(field_of_stat("7 (a) b) S 1 7 7 0 -1 4194560 1", 3), Some("S"));
+        assert_eq!(field_of_stat("7 (a) b) S 1 7 7 0 -1 4194560 1", 9), Some("4194560"));
+        assert_eq!(field_of_stat("7 (a) S", 9), None);
+        assert_eq!(field_of_stat("", 3), None);
     }
 }

@@ -18,7 +18,7 @@ use crate::areas::{Area, MapsFile};
 use crate::sys::maps::Found;
 use crate::sys::memory::Memory;
 use crate::sys::pagemap::Pagemap;
-use crate::target::PAGE;
+use crate::target::{PAGE, PAGE_LEN};
 
 /// What the kernel leaves free below a stack (`stack_guard_gap`). Into a neighbour that nobody may access it would grow
 /// without it, and the next write would be to that neighbour.
@@ -48,7 +48,7 @@ pub(crate) struct Unused {
 impl Stack {
     /// Among the areas of a process; `None` where it has none, or the kernel says nothing about its pages.
     pub(crate) fn among(areas: &[Area], tid: i32) -> Option<Self> {
-        let stack = areas.iter().find(|area| area.name == "[stack]")?;
+        let stack = areas.iter().find(|area| area.is_stack())?;
         let (low, end) = (AtomicU64::new(stack.range.start), stack.range.end);
         Some(Self { end, low, pagemap: Pagemap::open(tid).ok()? })
     }
@@ -100,7 +100,7 @@ impl Stack {
                     None => return Ok(None),
                 },
             };
-            let Found { range, writable } = found;
+            let Found { range, writable, .. } = found;
             if !writable || range.end != self.end {
                 return Ok(None);
             }
@@ -124,8 +124,8 @@ impl Stack {
             return true;
         }
         // Reading a page that nobody has touched would touch it.
-        let mut contents = [0; PAGE as usize];
-        let addresses = (start..).step_by(PAGE as usize);
+        let mut contents = [0; PAGE_LEN];
+        let addresses = (start..).step_by(PAGE_LEN);
         ours.iter().zip(addresses).all(|(used, address)| {
             !used || memory.read(address, &mut contents).is_ok() && contents.iter().all(|byte| *byte == 0)
         })

@@ -7,24 +7,29 @@ use std::time::{Duration, Instant};
 
 use pie_blob::{Blob, Loadable};
 
-use crate::areas::{self, Area, MapsFile};
+use crate::areas::{Area, MapsFile};
 use crate::machine::{Gadgets, Machine, Native};
 use crate::policy::{self, Vfork};
 use crate::proc::{self, Personality, RunsFile, Status, StatusFile};
+use crate::search::{self, Searched};
 use crate::stack::Stack;
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
 use crate::victim::Wait;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
-/// The kernel's page size on x86-64.
+/// The kernel's page size on x86-64, and the same as a length.
 pub(crate) const PAGE: u64 = 4096;
+pub(crate) const PAGE_LEN: usize = 4096;
 
 /// Pages behind the arguments in which signal frames can lie; they cost nothing until then.
 pub(crate) const SPARE: u64 = 4 * PAGE;
 
 /// How long a process may take to get out of a wait for its disk, and one that has just been started to be mapped.
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long reading its code may take.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process that may be injected.
 ///
@@ -134,8 +139,9 @@ impl Target {
     /// # Errors
     ///
     /// Typed by what stands in the way: no such process, not permitted (with the rule), already traced, zombie, kernel thread,
-    /// this process itself, uninterruptible sleep, waiting in `vfork`, in the memory of its parent, a seccomp filter that this
-    /// process cannot put to sleep, no system call instruction anywhere.
+    /// this process itself, uninterruptible sleep, waiting in `vfork`, in the memory of its parent or of this process, a seccomp
+    /// filter that this process cannot put to sleep, no system call instruction anywhere, code that cannot be read, more areas
+    /// of memory than can be looked at; and a `/proc` that is another pid namespace's.
     pub fn open(pid: i32) -> Result<Self, Error> {
         Self::look(pid)?.healed().map(|(target, _)| target)
     }
@@ -145,6 +151,7 @@ impl Target {
         if pid <= 0 {
             return Err(Error::NoSuchProcess { pid });
         }
+        policy::check_proc()?;
         let mut status_file = StatusFile::open(pid)?;
         let begin = Instant::now();
         let mut status = status_file.read(pid)?;
@@ -154,7 +161,8 @@ impl Target {
             status = status_file.read(status.process)?;
         }
         let mut vfork = waiting(&status)?;
-        while (status.state == b'D' || vfork.is_some()) && begin.elapsed() < SETTLED_WITHIN {
+        while ((status.state == b'D' && status.memory) || vfork.is_some()) && begin.elapsed() < SETTLED_WITHIN
+        {
             std::thread::sleep(Duration::from_micros(100));
             status = status_file.read(pid)?;
             vfork = waiting(&status)?;
@@ -168,17 +176,22 @@ impl Target {
         proc::wait_until_loaded(living, status.parent, SETTLED_WITHIN)?;
         let memory = Memory::open(living).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchProcess { pid },
+            _ if source.raw_os_error() == Some(libc::ESRCH) => Error::NoSuchProcess { pid },
             _ => policy::not_permitted(pid, "open its memory", source),
         })?;
         let maps = MapsFile::open(living)?;
-        let areas = areas::areas(living)?;
+        Native::ask_once();
+        let Searched { memory, areas, gadgets } = search::search(pid, living, memory, READ_WITHIN)?;
         if areas.is_empty() {
             // It has ended since, and has no memory any more.
             return Err(Error::NoSuchProcess { pid });
         }
-        Native::ask_once();
         let stack = Stack::among(&areas, living);
-        let gadgets = Native::gadgets(&memory, &areas).ok_or(Error::NoSystemCall { pid })?;
+        let Some(gadgets) = gadgets else {
+            // What is ending has nothing to be read.
+            let lives = status_file.read(pid).is_ok_and(|status| !status.has_ended());
+            return Err(if lives { Error::NoSystemCall { pid } } else { Error::NoSuchProcess { pid } });
+        };
         let options = Options {
             require_crash_safe: false,
             arguments: 64 * 1024,
@@ -213,13 +226,14 @@ impl Target {
         if status.tracer != 0 && status.tracer != sys::gettid() {
             return Err(Error::AlreadyTraced { pid, tracer: status.tracer });
         }
-        if status.kernel_thread || (!status.memory && !matches!(status.state, b'Z' | b'X')) {
+        // What is ending has no memory either.
+        if !status.memory && status.kernel_thread.unwrap_or_else(|| proc::is_kernel_thread(pid)) {
             return Err(Error::KernelThread { pid });
         }
         match status.state {
             // The first thread may have ended before the others.
-            b'Z' | b'X' if status.threads <= 1 => Err(Error::Zombie { pid }),
-            b'D' => Err(Error::Uninterruptible { pid }),
+            _ if status.has_ended() && status.threads <= 1 => Err(Error::Zombie { pid }),
+            b'D' if status.memory => Err(Error::Uninterruptible { pid }),
             _ => policy::check_seccomp(pid, status.seccomp),
         }
     }
@@ -377,12 +391,12 @@ impl Target {
 
 /// A thread whose files in `/proc` serve for the process: those of the first are empty when it has ended before the others.
 fn living_thread(pid: i32, status: &Status) -> Result<i32, Error> {
-    if !matches!(status.state, b'Z' | b'X') {
+    if !status.has_ended() {
         return Ok(pid);
     }
     let lives = |tid: &i32| {
         let status = StatusFile::open(*tid).and_then(|file| file.read(*tid));
-        status.is_ok_and(|status| !matches!(status.state, b'Z' | b'X'))
+        status.is_ok_and(|status| !status.has_ended())
     };
     proc::threads(pid)?.into_iter().find(lives).ok_or(Error::Zombie { pid })
 }
@@ -416,4 +430,34 @@ fn suitable(blob: &Blob) -> Result<(), Error> {
         return unsuitable("it has no stack: build it with one");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its memory goes before the rest of it: closing many files takes a while.
+    #[test]
+    fn what_is_ending_is_no_kernel_thread() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap();
+        let ending = |kernel_thread| Status {
+            state: b'R',
+            process: parent,
+            threads: 1,
+            kernel_thread,
+            ..Status::default()
+        };
+        for kernel_thread in [Some(false), None] {
+            for state in [b'R', b'D', b'S', b'Z'] {
+                let error = Target::admit(parent, &Status { state, ..ending(kernel_thread) }).unwrap_err();
+                assert!(matches!(error, Error::Zombie { .. }), "{error}");
+            }
+        }
+        let error = Target::admit(parent, &ending(Some(true))).unwrap_err();
+        assert!(matches!(error, Error::KernelThread { .. }), "{error}");
+        // Another of its threads may live.
+        let status = Status { process: pid, threads: 2, state: b'R', ..Status::default() };
+        assert_eq!(living_thread(pid, &status).unwrap(), pid);
+    }
 }

@@ -105,3 +105,24 @@ fn a_thread_at_an_event_is_not_adopted() {
     assert_eq!(ptrace(libc::PTRACE_DETACH, creator, 0), 0);
     victim.end();
 }
+
+/// What is done to it would be done in other memory than what was looked at.
+#[test]
+fn a_thread_of_another_process_is_not_adopted() {
+    let (mut victim, mut other) = (start(&["nanosleep"]), start(&["nanosleep"]));
+    let pids = [victim.pid(), other.pid()];
+    for pid in pids {
+        assert_eq!(ptrace(libc::PTRACE_SEIZE, pid, 0), 0);
+        assert_eq!(ptrace(libc::PTRACE_INTERRUPT, pid, 0), 0);
+        wait_for_stop(pid);
+    }
+    for (threads, refused) in [(&pids[..], pids[1]), (&pids[1..], pids[1]), (&[pids[0]; 2], pids[0])] {
+        let error = Victim::adopt(Target::open(pids[0]).unwrap(), threads, 0).unwrap_err();
+        assert!(matches!(error, Error::NotAdoptable { tid, .. } if tid == refused), "{error}");
+    }
+    for pid in pids {
+        assert_eq!(ptrace(libc::PTRACE_DETACH, pid, 0), 0);
+    }
+    victim.end();
+    other.end();
+}

@@ -7,7 +7,8 @@ use pie_blob_inject::{Others, Victim};
 use pie_blob_parasite::{IntervalTimer, Misc, TIMERS, parasite};
 use pie_blob_tests::victim::Running;
 
-/// What `/proc` says of a process and of each of its threads that does not change by itself while it is stopped.
+/// What `/proc` says of a process and of each of its threads that does not change by itself while it is stopped, and that
+/// nobody else on the machine changes either: mounts are those of a namespace, queued signals those of a user.
 fn told(pid: i32) -> BTreeMap<String, String> {
     let whole = [
         "auxv",
@@ -20,7 +21,6 @@ fn told(pid: i32) -> BTreeMap<String, String> {
         "exe",
         "limits",
         "loginuid",
-        "mountinfo",
         "ns/mnt",
         "ns/net",
         "ns/pid",
@@ -40,7 +40,7 @@ fn told(pid: i32) -> BTreeMap<String, String> {
     };
     let mut told: BTreeMap<String, String> =
         whole.iter().map(|name| ((*name).to_owned(), read(format!("/proc/{pid}/{name}")))).collect();
-    // What stopping and looking count up, and what a timer makes pending meanwhile.
+    // What stopping and looking count up, what a timer makes pending meanwhile, and what is counted for a user (SigQ).
     let counted = [
         "voluntary_ctxt",
         "nonvoluntary_ctxt",

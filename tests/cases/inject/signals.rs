@@ -205,6 +205,13 @@ fn a_signal_that_ends_it_meanwhile_ends_it_afterwards() {
     }
 }
 
+/// It says by what.
+fn was_killed(error: &Error) {
+    let Error::Died { status: Some(status), .. } = error else { panic!("{error:?}") };
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(status), Some(libc::SIGKILL), "{error}");
+    assert!(error.to_string().ends_with("died (signal: 9 (SIGKILL))"), "{error}");
+}
+
 #[test]
 fn a_victim_that_is_killed_meanwhile_has_died() {
     for multi in [false, true] {
@@ -217,10 +224,10 @@ fn a_victim_that_is_killed_meanwhile_has_died() {
                 kill(pid, libc::SIGKILL);
             });
             let error = infected.call(wild::SLEEPS, (2000,)).unwrap_err();
-            assert!(matches!(error, Error::Died { .. }), "{error}");
+            was_killed(&error);
         });
         let error = infected.cure().unwrap_err();
-        assert!(matches!(error, Error::Died { .. }), "{error}");
+        was_killed(&error);
         let status = victim.status();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL), "{status}");
 
@@ -229,7 +236,7 @@ fn a_victim_that_is_killed_meanwhile_has_died() {
         let mut infected = infect(victim.pid());
         kill(victim.pid(), libc::SIGKILL);
         let error = infected.call(wild::TABLE, (0,)).unwrap_err();
-        assert!(matches!(error, Error::Died { .. }), "{error}");
+        was_killed(&error);
         drop(infected);
         let status = victim.status();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL), "{status}");

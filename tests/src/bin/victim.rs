@@ -9,6 +9,8 @@
 mod busy;
 #[path = "victim/deep.rs"]
 mod deep;
+#[path = "victim/hostile.rs"]
+mod hostile;
 #[path = "victim/risks.rs"]
 mod risks;
 #[path = "victim/tiles.rs"]
@@ -53,6 +55,9 @@ fn main() {
         ["blocking"] => rounds(risks::blocking()),
         ["latch"] => rounds(risks::latch()),
         ["deepens"] => deep::when_told(),
+        ["many-areas", folder, count] => hostile::many_areas(folder, count.parse().unwrap_or(0)),
+        ["page-never-comes", folder] => hostile::page_never_comes(folder),
+        ["many-descriptors", count] => hostile::many_descriptors(count.parse().unwrap_or(0)),
         ["elsewhere"] => deep::elsewhere(),
         ["walled", wall] => deep::walled(wall),
         ["fills"] => deep::fills_when_told(),

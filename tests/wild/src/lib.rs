@@ -35,6 +35,10 @@ pie_blob::pie_blob! {
         fn exit(code: c_int) -> !;
         /// Closes a descriptor.
         fn close(number: c_int) -> c_int;
+        /// Receives no descriptor: says that the number in `WORD` is to be sent to, and waits in vain.
+        fn says_another(end: *mut c_int, close_on_exec: c_int, microseconds: u64) -> c_int;
+        /// Receives no descriptor: says a socket that has no room for a message, and waits in vain.
+        fn says_a_full_one(end: *mut c_int, close_on_exec: c_int, microseconds: u64) -> c_int;
         /// Sleeps, with its signals blocked as they are.
         fn sleeps(milliseconds: u64) -> c_int;
         /// Creates a thread and waits for its end.
@@ -149,6 +153,61 @@ pub extern "C" fn exit(code: c_int) -> ! {
 pub extern "C" fn close(number: c_int) -> c_int {
     // SAFETY: takes a number.
     pie_blob_std::sys::number(unsafe { syscall1(Sysno::close, pie_blob_std::sys::sign_extended(number)) })
+}
+
+/// Says a number where a host looks for that of a socket, and waits for nothing; `-ETIMEDOUT`.
+///
+/// # Safety
+///
+/// `end` points to an aligned `int`.
+unsafe fn say(end: *mut c_int, number: c_int, microseconds: u64) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { end.write_volatile(number) };
+    sleeps(microseconds / 1000);
+    -110
+}
+
+/// Receives no descriptor: says that the number in `WORD` is to be sent to, and waits in vain.
+///
+/// # Safety
+///
+/// `end` points to an aligned `int`.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub unsafe extern "C" fn says_another(end: *mut c_int, _close_on_exec: c_int, microseconds: u64) -> c_int {
+    let word = &raw const WORD;
+    // SAFETY: nobody writes it during a call.
+    let number = unsafe { word.read_volatile() };
+    // SAFETY: the caller's promise.
+    unsafe { say(end, c_int::try_from(number).unwrap_or(-1), microseconds) }
+}
+
+/// Receives no descriptor: says a socket that has no room for a message, and waits in vain.
+///
+/// # Safety
+///
+/// `end` points to an aligned `int`.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub unsafe extern "C" fn says_a_full_one(end: *mut c_int, _close_on_exec: c_int, microseconds: u64) -> c_int {
+    /// `AF_UNIX`, `SOCK_SEQPACKET | SOCK_NONBLOCK`; made blocking again below by `FIONBIO`.
+    const KIND: [usize; 2] = [1, 5 | 0o4000];
+    const FIONBIO: usize = 0x5421;
+    let mut pair: [c_int; 2] = [-1; 2];
+    // SAFETY: writes two ints.
+    let made = unsafe { syscall4(Sysno::socketpair, KIND[0], KIND[1], 0, (&raw mut pair).addr()) };
+    if let Err(error) = made {
+        return -error.into_raw();
+    }
+    while pie_blob_std::sys::write(pair[1], b"x").is_ok() {}
+    let blocking: c_int = 0;
+    let number = pie_blob_std::sys::sign_extended(pair[1]);
+    // SAFETY: reads one int.
+    let _ = unsafe { syscall4(Sysno::ioctl, number, FIONBIO, (&raw const blocking).addr(), 0) };
+    // SAFETY: the caller's promise.
+    let answer = unsafe { say(end, pair[1], microseconds) };
+    for end in pair {
+        close(end);
+    }
+    answer
 }
 
 /// Sleeps, with its signals blocked as they are.

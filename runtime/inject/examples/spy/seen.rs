@@ -97,10 +97,11 @@ pub(crate) fn look(pid: i32, stop: Stop) -> Result<Seen> {
     let elf_magic = elf_magic(&mut spy, pid)?;
 
     let victim = spy.cure()?;
-    let differences: Vec<String> =
-        before.differences(&victim.snapshot()?).iter().map(ToString::to_string).collect();
+    let after = victim.snapshot()?;
     victim.release()?;
     let released = std::time::Instant::now();
+    // The victim need not wait for it.
+    let differences: Vec<String> = before.differences(&after).iter().map(ToString::to_string).collect();
     Ok(Seen {
         pid,
         threads,

@@ -21,9 +21,31 @@ use crate::{Error, sys};
 use access::Facts;
 use texts::Credentials;
 
-/// What the kernel refused, with the rule that it refused by.
+/// What the kernel refused, with the rule that it refused by. Only `EPERM` and `EACCES` are refusals by a rule: of any
+/// other answer it is said what it is, because whoever looked for a rule would look in vain.
 pub(crate) fn not_permitted(pid: i32, action: &'static str, source: io::Error) -> Error {
-    Error::NotPermitted { pid, action, rule: rule(pid), source }
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => Error::NotPermitted { pid, action, rule: rule(pid), source },
+        _ => Error::kernel(action, pid)(source),
+    }
+}
+
+/// Refuses a `/proc` that belongs to another pid namespace than this process: the numbers in it are those of other
+/// processes than the numbers that tracing takes.
+pub(crate) fn check_proc() -> Result<(), Error> {
+    const OTHER: &str = "shows the processes of another pid namespace, under other numbers: mount that of this process \
+                         (mount -t proc proc /proc, in a mount namespace of its own), or run in that namespace";
+    const NONE: &str = "is not mounted: mount it (mount -t proc proc /proc)";
+    sys::count();
+    let status = own_status();
+    let reason = match texts::field(&status, "NSpid").or_else(|| texts::field(&status, "Pid")) {
+        // From the namespace that `/proc` belongs to down to this thread's own.
+        Some(ids) if texts::number(ids) == Some(sys::gettid()) => return Ok(()),
+        Some(_) => OTHER,
+        None if std::fs::exists("/proc/uptime").unwrap_or(false) => OTHER,
+        None => NONE,
+    };
+    Err(Error::OtherProc { reason })
 }
 
 /// A process that `/proc` does not show: there is none, or it is hidden.
@@ -41,6 +63,13 @@ pub(crate) fn not_shown(pid: i32, source: io::Error) -> Error {
     } else {
         Error::NoSuchProcess { pid }
     }
+}
+
+/// The users that a process acts as: real, effective, saved, and that of file access.
+pub(crate) fn users(pid: i32) -> Option<[u32; 4]> {
+    sys::count();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Credentials::parse(&status)?.users)
 }
 
 /// Refuses a process with a filter that could not be put to sleep.
@@ -93,4 +122,33 @@ fn descends(pid: i32) -> bool {
 fn in_initial_user_namespace() -> bool {
     // The inode is a constant of the kernel's (`PROC_USER_INIT_INO`). Where there is no such file, there is one namespace only.
     std::fs::metadata("/proc/self/ns/user").map_or(true, |namespace| namespace.ino() == 0xefff_fffd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refusals_are_looked_for_in_the_rules() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        for errno in [libc::EPERM, libc::EACCES] {
+            let error = not_permitted(pid, "try", io::Error::from_raw_os_error(errno));
+            assert!(matches!(error, Error::NotPermitted { .. }), "{error:?}");
+        }
+        for errno in [libc::EIO, libc::ENOMEM, libc::EMFILE, libc::EINVAL, libc::EBUSY] {
+            let error = not_permitted(pid, "try", io::Error::from_raw_os_error(errno));
+            assert!(
+                matches!(&error, Error::Kernel { source, .. } if source.raw_os_error() == Some(errno)),
+                "{error:?}"
+            );
+        }
+        let error = not_permitted(pid, "try", io::Error::from_raw_os_error(libc::ESRCH));
+        assert!(matches!(error, Error::Died { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn the_own_proc_is_the_own() {
+        check_proc().unwrap();
+        std::thread::spawn(check_proc).join().unwrap().unwrap();
+    }
 }

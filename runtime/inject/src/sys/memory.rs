@@ -15,17 +15,33 @@ use super::{check, count};
 pub(crate) struct Memory {
     pid: i32,
     file: File,
+    /// Whether a read lets the process change its map while it waits for a page.
+    yields: bool,
 }
 
 impl Memory {
     pub(crate) fn open(pid: i32) -> io::Result<Self> {
         count();
         let file = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"))?;
-        Ok(Self { pid, file })
+        Ok(Self { pid, file, yields: false })
+    }
+
+    /// Has reading go by `process_vm_readv`, or by the file again. Reading the file keeps the process from mapping and
+    /// unmapping anything until a page that it waits for has come; the call lets it. But it reads what the process runs
+    /// by then.
+    pub(crate) fn yielding(self, yields: bool) -> Self {
+        Self { yields, ..self }
     }
 
     /// Reads a whole range; `UnexpectedEof` when the program is no longer the same.
     pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if self.yields {
+            match read(self.pid, &mut [(address, buffer)]) {
+                // A kernel without it (CONFIG_CROSS_MEMORY_ATTACH).
+                Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {}
+                read => return read,
+            }
+        }
         count();
         self.file.read_exact_at(buffer, address)
     }

@@ -4,11 +4,13 @@
 //! counts it: what an injection costs is mostly how often the tracer asks the kernel.
 
 pub(crate) mod cpu;
+pub(crate) mod end;
 pub(crate) mod interrupt;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod pagemap;
 pub(crate) mod ptrace;
+pub(crate) mod socket;
 pub(crate) mod wait;
 
 use std::cell::Cell;
@@ -25,7 +27,12 @@ pub(crate) fn calls() -> u64 {
 
 /// Counts one system call.
 pub(crate) fn count() {
-    CALLS.set(CALLS.get().wrapping_add(1));
+    count_more(1);
+}
+
+/// Counts system calls that another thread has made for this one.
+pub(crate) fn count_more(calls: u64) {
+    CALLS.set(CALLS.get().wrapping_add(calls));
 }
 
 /// Turns the answer of a libc function that says failure by -1 into a result.

@@ -21,16 +21,16 @@ impl Pagemap {
     ///
     /// Looking uses none of them, which reading the memory would.
     pub(crate) fn used(&self, first: u64, pages: usize) -> io::Result<Vec<bool>> {
-        const ENTRY: u64 = 8;
+        const ENTRY: usize = 8;
         /// `PM_PRESENT`, `PM_SWAP`.
         const HAS_CONTENTS: u64 = 1 << 63 | 1 << 62;
-        let mut entries = vec![0; pages * ENTRY as usize];
+        let mut entries = vec![0; pages * ENTRY];
         count();
-        self.0.read_exact_at(&mut entries, first * ENTRY)?;
+        self.0.read_exact_at(&mut entries, first * ENTRY as u64)?;
         let used = |entry: &[u8]| {
             entry.first_chunk().is_none_or(|entry| u64::from_ne_bytes(*entry) & HAS_CONTENTS != 0)
         };
-        Ok(entries.chunks_exact(ENTRY as usize).map(used).collect())
+        Ok(entries.chunks_exact(ENTRY).map(used).collect())
     }
 }
 

@@ -1,7 +1,10 @@
 //! Taking over a process that its tracer holds stopped already.
 
+use std::collections::HashSet;
+
 use super::{Held, Victim};
 use crate::Error;
+use crate::proc::StatusFile;
 use crate::sys::ptrace;
 use crate::target::Target;
 use crate::watch::Watch;
@@ -19,11 +22,22 @@ impl Victim {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAdoptable`] for a thread that is not held so.
+    /// [`Error::NotAdoptable`] for a thread that is not held so, is given twice or belongs to another process.
     pub fn adopt(target: Target, threads: &[i32], options: i32) -> Result<Self, Error> {
         let pid = target.pid;
+        let mut given = HashSet::new();
         for tid in threads.iter().copied() {
             let refused = |reason| Error::NotAdoptable { tid, reason };
+            let status = StatusFile::open(tid).and_then(|file| file.read(tid));
+            // What is done to it would be done in other memory than what was looked at.
+            if !status.is_ok_and(|status| status.process == pid) {
+                return Err(refused(
+                    "it is no thread of this process: give the ids in its folder /proc/PID/task",
+                ));
+            }
+            if !given.insert(tid) {
+                return Err(refused("it was given twice: give each thread once"));
+            }
             match ptrace::at_system_call_entry(tid) {
                 Ok(false) => {}
                 Ok(true) => {

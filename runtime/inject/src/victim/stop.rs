@@ -50,13 +50,10 @@ impl Victim {
                 Ok(Some(Change::JobStop)) => return Ok(Halt::JobStopped),
                 Ok(Some(Change::Signal(signal))) => self.go_on_to_the_stop(tid, signal)?,
                 Ok(Some(Change::SystemCall)) => self.go_on_to_the_stop(tid, 0)?,
-                Ok(Some(Change::Gone(status))) => {
+                Ok(Some(Change::Gone(_))) => {
+                    let died = Error::died(self.pid, tid);
                     wait::take_end(tid);
-                    return if self.threads.len() > 1 {
-                        Ok(Halt::Ended)
-                    } else {
-                        Err(Error::Died { pid: self.pid, status })
-                    };
+                    return if self.threads.len() > 1 { Ok(Halt::Ended) } else { Err(died) };
                 }
                 Ok(None) => return Err(Error::DidNotStop { tid, waited: limit }),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(Halt::Ended),

@@ -48,7 +48,7 @@ pub(super) fn lay_out(
     way: &Way,
     undo: &SystemCall,
 ) -> Option<Frames> {
-    if !address.is_multiple_of(ALIGN) {
+    if address % ALIGN != 0 {
         return None;
     }
     let at = |offset: usize| address + offset as u64;
@@ -59,7 +59,7 @@ pub(super) fn lay_out(
     // Nothing may come between while the blob is unmapped, so everything is blocked.
     write(bytes.get_mut(UNDO..)?, &undoing, u64::MAX, way.sigreturn, 0)?;
 
-    let mut resuming = restart::after_death(original.registers);
+    let mut resuming = restart::after_death(&restart::cured(original.registers));
     if resuming.rip == original.registers.rip {
         resuming.rip = original.resume_at;
     }

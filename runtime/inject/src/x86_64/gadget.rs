@@ -29,9 +29,7 @@ pub(crate) fn search(memory: &Memory, areas: &[Area]) -> Option<Gadgets> {
     let executable = || areas.iter().filter(|area| area.executable && area.readable);
     // A file's code stays where it is as long as the program; made code may move. libc has both, so it comes first.
     let mut order: Vec<&Area> = executable().filter(|area| area.is_file()).collect();
-    order.sort_by_key(|area| {
-        !(area.name.contains("/libc.so") || area.name.contains("/libc-") || area.name.contains("/ld-"))
-    });
+    order.sort_by_key(|area| !area.is_libc());
     for area in order {
         scan(memory, area, |address, code| {
             let found = |gadget: &mut Option<Gadget>, wanted: &'static [u8]| {
@@ -54,7 +52,7 @@ pub(crate) fn search(memory: &Memory, areas: &[Area]) -> Option<Gadgets> {
             return Some(Gadgets::Pair { call, sigreturn, chain: returns.chain() });
         }
     }
-    for area in executable().filter(|area| area.name != "[vsyscall]") {
+    for area in executable() {
         scan(memory, area, |address, code| {
             plain = plain
                 .or(find(code, SYSCALL).map(|at| Gadget { address: address + at as u64, code: SYSCALL }));
