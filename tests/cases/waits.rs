@@ -156,10 +156,26 @@ fn undisturbed(call: &str, handler: &str, signalled: bool) -> Outcome {
     waiting.outcome()
 }
 
+/// What is done to a call that waits. On a busy machine the wait may be over before anything is done to it: then another is
+/// begun.
+fn while_it_waits(call: &str, handler: &str, done: impl Fn(Waiting) -> Outcome) -> Outcome {
+    for _ in 0..50 {
+        let waiting = Waiting::start(call, handler);
+        let begun = Instant::now();
+        std::thread::sleep(INTERRUPTED);
+        if !waiting.timed || waiting.settle(false) && begun.elapsed() < TIMEOUT / 2 {
+            return done(waiting);
+        }
+    }
+    panic!("{call}: its wait is always over before it is looked at");
+}
+
 /// Injected and cured three times, with a signal in between or without.
 fn injected(call: &str, handler: &str, signalled: bool) -> Outcome {
-    let waiting = Waiting::start(call, handler);
-    std::thread::sleep(INTERRUPTED);
+    while_it_waits(call, handler, |waiting| inject(waiting, signalled))
+}
+
+fn inject(waiting: Waiting, signalled: bool) -> Outcome {
     let mut target = Target::open(waiting.pid()).unwrap().require_crash_safe();
     // Once with the signal, and otherwise again as long as the call has not come back.
     for _ in 0..if signalled { 1 } else { 3 } {
@@ -180,13 +196,15 @@ fn injected(call: &str, handler: &str, signalled: bool) -> Outcome {
 
 /// Injected by a host that is killed after a call.
 fn left_alone(call: &str) -> Outcome {
-    let waiting = Waiting::start(call, "plain");
+    while_it_waits(call, "plain", leave_alone)
+}
+
+fn leave_alone(waiting: Waiting) -> Outcome {
     let code = || {
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", waiting.pid())).unwrap();
         maps.lines().filter(|line| line.contains(" r-xp ")).count()
     };
     let before = code();
-    std::thread::sleep(INTERRUPTED);
     let mut host = Command::new(env!("CARGO_BIN_EXE_killed"));
     let died = host.arg(waiting.pid().to_string()).stdout(Stdio::null()).status().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died), Some(libc::SIGKILL), "{died}");

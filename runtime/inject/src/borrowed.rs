@@ -361,6 +361,11 @@ impl Borrowed {
         self.frames.as_ref().map(|frames| frames.name)
     }
 
+    /// Whether the frames unmap nothing but what has been mapped.
+    pub(crate) fn notes_what_is_mapped(&self) -> bool {
+        self.frames.as_ref().is_none_or(|frames| frames.undo_by_signal.is_some())
+    }
+
     /// Whether the blob unmaps itself when it is resumed at the end of a call.
     pub(crate) fn unmaps_itself(&self) -> bool {
         self.frames.is_some()

@@ -50,12 +50,31 @@ struct Session {
 }
 
 impl Infected {
-    pub(crate) fn infect(mut victim: Victim, loadable: &impl Loadable) -> Result<Self, Error> {
+    pub(crate) fn infect(victim: Victim, loadable: &impl Loadable) -> Result<Self, Error> {
+        let mut infected = Self::begin(victim, loadable)?;
+        match infected.session()?.map() {
+            Err(Error::Refused { call: "mmap", source, .. })
+                if source.raw_os_error() == Some(libc::EEXIST) =>
+            {
+                // Something has come to lie at the base since it was chosen.
+                let mut victim = infected.cure()?;
+                if let Some(target) = &mut victim.target {
+                    target.look_at_areas_again()?;
+                }
+                let mut infected = Self::begin(victim, loadable)?;
+                infected.session()?.map()?;
+                Ok(infected)
+            }
+            mapped => mapped.map(|()| infected),
+        }
+    }
+
+    /// Borrows a thread for a blob that is not mapped yet. Whatever fails from then on is cured when this is dropped.
+    fn begin(mut victim: Victim, loadable: &impl Loadable) -> Result<Self, Error> {
         let Some(mut target) = victim.target.take() else {
             return Err(Error::NoSuchProcess { pid: victim.pid });
         };
         target.prepare_in_place(loadable)?;
-        target.keep_clear(loadable)?;
         let Some(prepared) = target.prepared.take() else { return Err(Error::Changed { pid: victim.pid }) };
         let mapping = Mapping { base: prepared.base, span: prepared.span, done: false };
         let spot = Spot::Stack { second: false };
@@ -73,10 +92,7 @@ impl Infected {
             at_end: false,
             broken: false,
         };
-        // From here on whatever fails is cured when this is dropped.
-        let mut infected = Self { session: Some(session) };
-        infected.session()?.map()?;
-        Ok(infected)
+        Ok(Self { session: Some(session) })
     }
 
     fn session(&mut self) -> Result<&mut Session, Error> {
@@ -193,6 +209,11 @@ impl Session {
         let executable = libc::PROT_READ | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_FIXED_NOREPLACE;
         let pid = self.victim.pid;
+        // Frames that do not note what has been mapped unmap this place if this host dies, whatever lies there.
+        if !self.borrowed.notes_what_is_mapped() && !self.target.maps.is_free(&(base..base + span))? {
+            let source = io::Error::from_raw_os_error(libc::EEXIST);
+            return Err(Error::Refused { pid, call: "mmap", source });
+        }
         let (file, flags) = match self.target.options.mapping_name {
             MappingName::Required => (self.named_file(span)?, flags),
             MappingName::WhereSupported => (NO_FILE, flags | libc::MAP_ANONYMOUS),

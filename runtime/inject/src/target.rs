@@ -358,18 +358,10 @@ impl Target {
         Ok(())
     }
 
-    /// Chooses another base where something has come to lie at the one that was chosen: a victim that is left alone unmaps
-    /// that place.
-    pub(crate) fn keep_clear(&mut self, loadable: &impl Loadable) -> Result<(), Error> {
-        let taken = match &self.prepared {
-            Some(Prepared { base, span, .. }) => !self.maps.is_free(&(*base..base + span))?,
-            None => true,
-        };
-        if taken {
-            self.areas = self.maps.all()?;
-            self.prepared = None;
-            self.prepare_in_place(loadable)?;
-        }
+    /// Looks at the areas of the process as they are now, so that another base is chosen among them.
+    pub(crate) fn look_at_areas_again(&mut self) -> Result<(), Error> {
+        self.areas = self.maps.all()?;
+        self.prepared = None;
         Ok(())
     }
 

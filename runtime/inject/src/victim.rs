@@ -50,7 +50,9 @@ pub struct Victim {
     deferred: Vec<leave::Deferred>,
     /// The threads that are borrowed.
     pub(crate) borrowed: Vec<i32>,
-    /// Where the frames of those lie on the main stack.
+    /// Those that were and have been given back.
+    pub(crate) given_back: Vec<i32>,
+    /// Where the frames of the borrowed ones lie on the main stack.
     pub(crate) places: Option<Places>,
     /// The thread that is stopped, where it is only one.
     chosen: Option<i32>,
@@ -135,6 +137,7 @@ impl Victim {
             risks: Vec::new(),
             deferred: Vec::new(),
             borrowed: Vec::new(),
+            given_back: Vec::new(),
             places: None,
             chosen: None,
             others_run: false,

@@ -52,6 +52,18 @@ __pie_blob_entry:
         movq    %rcx, %xmm4
         movq    %r10, %xmm6
 
+        # A name for who reads the memory map; kernels without names refuse it, and that is no fault.
+        # Given while the mapping is one area: its parts inherit it.
+        movl    $PR_SET_VMA, %edi
+        xorl    %esi, %esi
+        leaq    __pie_blob_entry(%rip), %rdx
+        movq    %r15, %r10
+        movq    %r8, %xmm5
+        leaq    .Lmapping_name(%rip), %r8
+        movl    $SYS_prctl, %eax
+        syscall
+        movq    %xmm5, %r8
+
         # Constants: readable only.
         leaq    __pie_blob_rodata(%rip), %rdi
         leaq    __pie_blob_rodata_end(%rip), %rsi
@@ -79,26 +91,15 @@ __pie_blob_entry:
         leaq    __pie_blob_guard(%rip), %rdi
         leaq    __pie_blob_stack(%rip), %rsi
         subq    %rdi, %rsi
-        jz      .Lname
+        jz      .Lguarded
         movl    $PROT_NONE, %edx
         movl    $SYS_mprotect, %eax
         syscall
         testq   %rax, %rax
         jnz     .Lrefused
 
-        # A name for who reads the memory map; kernels without names refuse it, and that is no fault.
-.Lname:
-        movl    $PR_SET_VMA, %edi
-        xorl    %esi, %esi
-        leaq    __pie_blob_entry(%rip), %rdx
-        movq    %r15, %r10
-        movq    %r8, %xmm5
-        leaq    .Lmapping_name(%rip), %r8
-        movl    $SYS_prctl, %eax
-        syscall
-        movq    %xmm5, %r8
-
         # A child that another thread makes meanwhile would keep a copy for ever.
+.Lguarded:
         testb   $2, %bl
         jz      .Lnamed
         leaq    __pie_blob_entry(%rip), %rdi

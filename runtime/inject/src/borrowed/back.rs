@@ -33,6 +33,7 @@ impl Borrowed {
                     .map_err(Error::kernel("switch on its user dispatch", pid))?;
             }
             self.changed = false;
+            victim.given_back.push(self.tid);
             if victim.held != Held::Seized {
                 self.stop_anew(victim)?;
             }

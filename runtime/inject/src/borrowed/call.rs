@@ -6,7 +6,7 @@
 use super::Borrowed;
 use crate::Error;
 use crate::machine::{Machine, Native};
-use crate::note;
+use crate::note::NO_ANSWER;
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::Change;
 use crate::system_call::{self, SystemCall};
@@ -34,7 +34,7 @@ impl Borrowed {
         let (undo, resume, answer) = (frames.undo, frames.resume, frames.mapped);
         if let Some(by_signal) = frames.undo_by_signal {
             self.start_system_call(victim, call, by_signal)?;
-            return self.finish_by_signal(victim, target, call, undo, answer);
+            return self.finish_by_signal(victim, target, call, answer);
         }
         // Without a chain the frames know only where it is to be mapped.
         let back = if victim.others_run() { resume } else { undo };
@@ -49,13 +49,10 @@ impl Borrowed {
         target: &Target,
         call: &SystemCall,
     ) -> Result<u64, Error> {
-        let chain = self
-            .frames
-            .as_ref()
-            .and_then(|frames| Some((frames.resume_by_signal?, frames.resume, frames.unmapped)));
-        if let Some((by_signal, resume, answer)) = chain {
+        let frames = self.frames.as_ref();
+        if let Some((by_signal, answer)) = frames.and_then(|f| Some((f.resume_by_signal?, f.unmapped))) {
             self.start_system_call(victim, call, by_signal)?;
-            return self.finish_by_signal(victim, target, call, resume, answer);
+            return self.finish_by_signal(victim, target, call, answer);
         }
         self.start_system_call(victim, call, self.resume_or_own())?;
         self.finish_system_call(victim, call)
@@ -68,12 +65,9 @@ impl Borrowed {
         target: &Target,
         call: &SystemCall,
     ) -> Result<u64, Error> {
-        let chain = self
-            .frames
-            .as_ref()
-            .and_then(|frames| frames.resume_by_signal.map(|_| (frames.resume, frames.unmapped)));
-        let answer = match chain {
-            Some((resume, answer)) => self.finish_by_signal(victim, target, call, resume, answer)?,
+        let frames = self.frames.as_ref();
+        let answer = match frames.and_then(|f| f.resume_by_signal.map(|_| f.unmapped)) {
+            Some(answer) => self.finish_by_signal(victim, target, call, answer)?,
             None => self.finish_system_call(victim, call)?,
         };
         self.has_state = true;
@@ -120,41 +114,34 @@ impl Borrowed {
         super::FAULTS.iter().chain([&self.end]).fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
     }
 
-    /// Lets the system call at hand run to the stop behind it, where the stack pointer is `stack`. Its answer lies in the
-    /// victim's memory then.
+    /// Lets the system call at hand run until its answer lies in the victim's memory, where it was not before, and the end
+    /// signal has stopped the thread. The signal may be somebody else's that came just then: the thread then stands before it
+    /// sends its own, and that is of no account.
     fn finish_by_signal(
         &mut self,
         victim: &mut Victim,
         target: &Target,
         call: &SystemCall,
-        stack: u64,
         answer: u64,
     ) -> Result<u64, Error> {
         let pid = victim.pid;
-        let after = self.gadgets.call().address + Native::CALL_LENGTH;
         self.resume(victim, Resume::Continue)?;
         loop {
             if let Change::Signal(signal) = self.wait_shortly(victim)? {
                 if signal == self.end {
-                    let read = Native::of(self.tid).map_err(Error::kernel("read registers", pid))?;
-                    let Some(registers) = read else { return Err(Error::Compat { pid }) };
-                    if (registers.place(), registers.stack()) == (after, stack) {
-                        break;
+                    let mut word = [0; 8];
+                    target.memory.read(answer, &mut word).map_err(Error::kernel("read an answer", pid))?;
+                    let answered = u64::from_ne_bytes(word);
+                    if answered != NO_ANSWER {
+                        #[expect(clippy::cast_possible_wrap, reason = "the answer is a signed value")]
+                        let answer = system_call::answer(answered as i64);
+                        return answer.map_err(|source| Error::Refused { pid, call: call.name, source });
                     }
                 }
                 self.take_signal(victim, call, signal)?;
             }
             self.resume(victim, Resume::Continue)?;
         }
-        let mut word = [0; 8];
-        target.memory.read(answer, &mut word).map_err(Error::kernel("read an answer", pid))?;
-        let answer = u64::from_ne_bytes(word);
-        if answer == note::NO_ANSWER {
-            return Err(Error::Changed { pid });
-        }
-        #[expect(clippy::cast_possible_wrap, reason = "the answer is a signed value")]
-        let answer = answer as i64;
-        system_call::answer(answer).map_err(|source| Error::Refused { pid, call: call.name, source })
     }
 
     /// Lets the system call at hand run from its entry to its exit.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::Borrowed;
 use crate::machine::{Gadgets, Machine, Native, Original, Way};
+use crate::note::NO_ANSWER;
 use crate::system_call::SystemCall;
 use crate::target::{PAGE, Target};
 use crate::victim::Victim;
@@ -39,9 +40,6 @@ pub(crate) struct Places {
     below: bool,
 }
 
-/// Nothing is mapped up there, and nothing can be: unmapping it does nothing.
-const NOWHERE: u64 = 0xffff_ffff_ffff_f000;
-
 impl Spot {
     /// The place for the frames of the thread that takes over.
     pub(crate) fn other(&self) -> Self {
@@ -74,8 +72,8 @@ impl Borrowed {
         let usable =
             matches!(spot, Spot::Stack { .. }) && !self.end_means_something && !victim.status.shadow_stack;
         let chain = chain.filter(|_| usable);
-        // What a chain has mapped it notes in the frame itself, so that nothing is unmapped that was not mapped.
-        let undone = if chain.is_some() && !mapping.done { NOWHERE } else { mapping.base };
+        // What a chain has mapped it notes in the frame itself. Before, that unmaps nothing: it is the address of no page.
+        let undone = if chain.is_some() && !mapping.done { NO_ANSWER } else { mapping.base };
         let undo = SystemCall::munmap(undone, mapping.span);
         let original =
             Original { registers: &self.original, resume_at: self.resume_at, mask: self.mask, state: &area };

@@ -21,6 +21,7 @@ impl Victim {
         self.threads.retain(|thread| *thread == tid);
         self.others_run = true;
         self.first_runs = tid != self.pid;
+        self.given_back.clear();
         self.watch.set_threads(&self.threads);
         let mut result = Ok(());
         for thread in others {
@@ -61,7 +62,7 @@ impl Victim {
     /// Has a thread take its system call up again that a mere stop has ended. Whoever ran the blob does already.
     pub(super) fn take_up(&mut self, tid: i32) {
         // What job control has ended would have ended without a tracer as well.
-        if self.job_stopped {
+        if self.job_stopped || self.given_back.contains(&tid) {
             return;
         }
         if let Ok(Some(stopped)) = Native::of(tid) {
