@@ -92,8 +92,17 @@ victims! {
     alignment_flag: Tried::new("flags.c", &["alignment"]), [injected, hosts_killed, stopped];
     floating_exceptions: Tried::new("flags.c", &["floating"]), [injected, hosts_killed, stopped];
 
+    neighbour_below_the_stack: Tried::new("neighbour.c", &["data"]), [injected, hosts_killed, stopped];
+    hidden_neighbour_below_the_stack: Tried::new("neighbour.c", &["hidden"]), [injected, hosts_killed, stopped];
+    /// There is no place for frames.
+    no_main_stack: Tried { any_risk: true, ..Tried::new("neighbour.c", &["gone"]) }, [injected];
+    debugger: Tried::new("traces.c", &[]), [injected, hosts_killed, stopped];
+
     /// Refused while it is in code of 32 bits, as processes of 32 bits are.
-    segments: Tried { refused: |error| matches!(error, Error::Compat { .. }), ..Tried::new("segments.c", &[]) }, [injected];
+    segments: Tried { refused: |error| matches!(error, Error::Compat { .. }), ..Tried::new("segments.c", &["global"]) },
+        [injected];
+    local_segments: Tried { refused: |error| matches!(error, Error::Compat { .. }), ..Tried::new("segments.c", &["local"]) },
+        [injected];
     /// Nothing that was mapped otherwise may become executable.
     no_new_code: Tried::new("sealed.c", &[]), [injected, hosts_killed, stopped];
     /// Refused while it waits in vfork, or while it blocks every signal around that.

@@ -28,7 +28,7 @@ enum Way {
     One,
 }
 
-/// Whether a thread is the kernel's own, of an io_uring: it runs no code of the program's.
+/// Whether a thread is the kernel's own, of an `io_uring`: it runs no code of the program's.
 fn is_worker(pid: i32, tid: i32) -> bool {
     let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
     name.is_ok_and(|name| name.starts_with("iou-"))

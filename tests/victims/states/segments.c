@@ -1,10 +1,15 @@
 /*
  * A program of 64 bits that spends its time in code of 32 bits: it jumps to the kernel's segment for such code and back, as
  * Wine does for Windows' old programs. The stack pointer has 32 bits meanwhile.
+ *
+ * segments global  through the kernel's own segment
+ * segments local   through one of the program's own (modify_ldt)
  */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "rounds.h"
 
@@ -34,16 +39,27 @@ __asm__(".pushsection .rodata\n"
 	".balign 8\n"
 	"saved: .quad 0\n"
 	"narrow: mixed_far: .long 0\n"
-	".word 0x23\n"
+	"mixed_selector: .word 0x23\n"
 	".balign 16\n"
 	".skip 1024\n"
 	"mixed_stack: .quad 0\n"
 	"mixed_end:\n"
 	".popsection\n");
 
-extern const char mixed_start[], mixed_narrow[], mixed_wide[], mixed_back[], mixed_far[], mixed_end[];
+extern const char mixed_start[], mixed_narrow[], mixed_wide[], mixed_back[], mixed_far[], mixed_selector[], mixed_end[];
 
-int main(void)
+/* A segment for code of 32 bits that reaches as far as they do; its selector. */
+static uint16_t local(void)
+{
+	struct user_desc segment = {.limit = 0xfffff, .seg_32bit = 1, .contents = MODIFY_LDT_CONTENTS_CODE, .limit_in_pages = 1, .useable = 1};
+
+	if (syscall(SYS_modify_ldt, 1, &segment, sizeof segment))
+		_exit(4);
+	/* Entry 0, of the local table, for user code. */
+	return 0 << 3 | 4 | 3;
+}
+
+int main(int count, char **arguments)
 {
 	uint8_t *low = mmap(0, SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	uint32_t address = (uint32_t)(uintptr_t)low, narrow, back;
@@ -54,6 +70,11 @@ int main(void)
 	narrow = address + (uint32_t)(mixed_narrow - mixed_start);
 	back = address + (uint32_t)(mixed_back - mixed_start);
 	memcpy(low + (mixed_far - mixed_start), &narrow, sizeof narrow);
+	if (count > 1 && !strcmp(arguments[1], "local")) {
+		uint16_t selector = local();
+
+		memcpy(low + (mixed_selector - mixed_start), &selector, sizeof selector);
+	}
 	memcpy(low + (mixed_wide - mixed_start), &back, sizeof back);
 	for (unsigned long round = 1;; round++) {
 		uint32_t answer;
