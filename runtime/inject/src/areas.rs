@@ -20,7 +20,7 @@ use crate::sys::maps::{self, Found};
 /// How many areas are looked at: sixteen times what a process may have unless its administrator wants otherwise
 /// (`vm.max_map_count`).
 const MOST: usize = 1 << 20;
-/// How many different files that hold code are asked for their names. A program's own C library is among the first.
+/// How many different files are asked for their names. A program's own C library is among the first.
 const MOST_FILES: usize = 1024;
 
 /// What is mapped in an area.
@@ -30,9 +30,11 @@ pub(crate) enum Kind {
     Stack,
     /// A file.
     File {
-        /// Whether it looks like a C library or a loader by its name; known of code only.
+        /// Whether it looks like a C library or a loader by its name; known where that of a blob is.
         libc: bool,
     },
+    /// A blob that somebody has mapped, by its name; known of what may be executed, or written and not shared.
+    Blob,
     /// Everything else.
     Other,
 }
@@ -75,6 +77,12 @@ impl Area {
     /// A C library or a loader, by its name.
     pub(crate) fn is_libc(&self) -> bool {
         self.kind == Kind::File { libc: true }
+    }
+
+    /// A blob that somebody has mapped.
+    #[allow(dead_code, reason = "asked by whoever looks for what an earlier host has left")]
+    pub(crate) fn is_blob(&self) -> bool {
+        self.kind == Kind::Blob
     }
 
     /// The stack of the first thread.
@@ -134,7 +142,7 @@ impl MapsFile {
     pub(crate) fn all(&self) -> Result<Vec<Area>, Error> {
         let stack = self.stack();
         let mut areas: Vec<Area> = Vec::new();
-        let mut libraries = HashMap::new();
+        let mut files = HashMap::new();
         let mut place = 0;
         loop {
             let found = match maps::next(&self.file, place) {
@@ -144,13 +152,17 @@ impl MapsFile {
             };
             let Some(found) = found.filter(|found| found.range.end > place) else { return Ok(areas) };
             place = found.range.end;
-            let kind = match (found.device, found.inode) {
-                ([0, 0], 0) if stack.is_some_and(|at| found.range.start <= at && at <= found.range.end) => {
+            let has_file = (found.device, found.inode) != ([0, 0], 0);
+            let names_decide = found.executable || found.writable && !found.shared;
+            let kind = match (has_file, names_decide) {
+                (false, _) if stack.is_some_and(|at| found.range.start <= at && at <= found.range.end) => {
                     Kind::Stack
                 }
-                ([0, 0], 0) => Kind::Other,
-                _ if found.executable => self.kind_of_code(&found, &mut libraries),
-                _ => Kind::File { libc: false },
+                // Short, and at hand.
+                (false, true) => self.kind_by_its_name(&found),
+                (false, false) => Kind::Other,
+                (true, true) => self.kind_of_file(&found, &mut files),
+                (true, false) => Kind::File { libc: false },
             };
             push(&mut areas, Area::new(found, kind), self.tid)?;
         }
@@ -167,22 +179,27 @@ impl MapsFile {
         proc::stat_field(self.tid, 28).filter(|at| *at != 0)
     }
 
-    /// What an area with a file's code is: asked once for each file.
-    fn kind_of_code(&self, found: &Found, libraries: &mut HashMap<([u32; 2], u64), Kind>) -> Kind {
+    /// What an area of a file is: asked once for each file.
+    fn kind_of_file(&self, found: &Found, files: &mut HashMap<([u32; 2], u64), Kind>) -> Kind {
         let file = (found.device, found.inode);
-        if let Some(kind) = libraries.get(&file) {
+        if let Some(kind) = files.get(&file) {
             return *kind;
         }
-        if libraries.len() >= MOST_FILES {
+        if files.len() >= MOST_FILES {
             return Kind::File { libc: false };
         }
-        // Too long a name is not that of a library.
-        let kind = match maps::name(&self.file, found.range.start) {
-            Ok(name) => kind_by_name(&name),
-            Err(_) => Kind::File { libc: false },
-        };
-        libraries.insert(file, kind);
+        let kind = self.kind_by_its_name(found);
+        files.insert(file, kind);
         kind
+    }
+
+    fn kind_by_its_name(&self, found: &Found) -> Kind {
+        match maps::name(&self.file, found.range.start) {
+            Ok(name) => kind_by_name(&name),
+            // Too long a name is not that of a library. What has been unmapped since is nothing.
+            Err(_) if found.inode != 0 => Kind::File { libc: false },
+            Err(_) => Kind::Other,
+        }
     }
 
     /// The names of the first areas, by their addresses: for messages, and as many as somebody reads.
@@ -250,6 +267,7 @@ fn push(areas: &mut Vec<Area>, area: Area, pid: i32) -> Result<(), Error> {
 fn kind_by_name(name: &[u8]) -> Kind {
     let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
     match name.first() {
+        _ if name == b"[anon:pie_blob]" || name.starts_with(b"/memfd:pie_blob") => Kind::Blob,
         Some(b'/') => Kind::File { libc: has(b"/libc.so") || has(b"/libc-") || has(b"/ld-") },
         // What a driver has mapped.
         _ => Kind::Other,
@@ -271,8 +289,9 @@ mod tests {
         }
         let maps = MapsFile::open(pid).unwrap();
         let (asked, mut read) = (maps.all().unwrap(), maps.all_in_text().unwrap());
-        // Of what is no code nobody asks whether it is a library.
-        for area in read.iter_mut().filter(|area| area.is_libc() && !area.executable) {
+        // Of what is neither code nor data nobody asks whether it is a library.
+        let is_asked = |area: &Area| area.executable || area.writable && !area.shared;
+        for area in read.iter_mut().filter(|area| area.is_libc() && !is_asked(area)) {
             area.kind = Kind::File { libc: false };
         }
         assert_eq!(asked, read);

@@ -358,7 +358,14 @@ mod tests {
             let name = std::fs::read_to_string(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
             name.starts_with("iou-sqp")
         };
-        let tid = threads(pid).unwrap().into_iter().find(named).unwrap();
+        // It gives itself its name when it first runs.
+        let begin = Instant::now();
+        let tid = loop {
+            match threads(pid).unwrap().into_iter().find(named) {
+                Some(tid) => break tid,
+                None => assert!(begin.elapsed() < Duration::from_secs(10), "no thread for the ring"),
+            }
+        };
         assert!(is_worker(tid) && !is_kernel_thread(tid));
         // SAFETY: it was made here, and nobody else knows it.
         assert_eq!(unsafe { libc::close(ring) }, 0);

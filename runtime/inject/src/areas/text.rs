@@ -111,6 +111,9 @@ mod tests {
         for nonsense in ["nonsense", "", "7f00-7f10", "7f00-7f10 r-xp 0 fe:00", "7f00-x r-xp 0 fe:00 7 /a"] {
             assert_eq!(parse(nonsense.as_bytes()), None, "{nonsense}");
         }
+        assert!(area("7f00-7f10 rw-p 00000000 00:00 0          [anon:pie_blob]\n").is_blob());
+        let named = area("7f00-7f10 rw-p 00000000 00:01 7      /memfd:pie_blob (deleted)\n");
+        assert!(named.is_blob() && !named.is_file());
         // A name of any bytes.
         assert!(parse(b"7f00-7f10 r-xp 0 fe:00 7 /\xff\n").unwrap().is_file());
     }
