@@ -80,7 +80,6 @@ impl Area {
     }
 
     /// A blob that somebody has mapped.
-    #[allow(dead_code, reason = "asked by whoever looks for what an earlier host has left")]
     pub(crate) fn is_blob(&self) -> bool {
         self.kind == Kind::Blob
     }

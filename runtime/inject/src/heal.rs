@@ -7,7 +7,6 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use crate::areas::Area;
 use crate::borrowed::{Borrowed, Mapping, Spot};
 use crate::machine::{Gadgets, Left, Machine, Native};
 use crate::proc::StatusFile;
