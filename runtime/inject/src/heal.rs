@@ -80,9 +80,7 @@ impl Target {
             }
         }
         // They may also lie in the last pages of a blob's own mapping.
-        let may_be_blob =
-            |area: &&Area| area.writable && !area.shared && !area.executable && !area.is_stack();
-        for area in self.areas.iter().filter(may_be_blob) {
+        for area in self.areas.iter().filter(|area| area.is_blob() && area.writable) {
             let address = area.range.end.saturating_sub(SPARE);
             if address < area.range.start || !self.stack.as_ref().is_some_and(|stack| stack.is_used(address))
             {
