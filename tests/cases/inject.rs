@@ -9,12 +9,16 @@ mod afterwards;
 mod blobs;
 #[path = "inject/descriptors.rs"]
 mod descriptors;
+#[path = "inject/heal.rs"]
+mod heal;
 #[path = "inject/held.rs"]
 mod held;
 #[path = "inject/hostile.rs"]
 mod hostile;
 #[path = "inject/lines.rs"]
 mod lines;
+#[path = "inject/one.rs"]
+mod one;
 #[path = "inject/policy.rs"]
 mod policy;
 #[path = "inject/refused.rs"]
@@ -29,6 +33,8 @@ mod signals;
 mod threads;
 #[path = "inject/unharmed.rs"]
 mod unharmed;
+#[path = "inject/waiting.rs"]
+mod waiting;
 
 use pie_blob_inject::{Infected, Target, Victim};
 use pie_blob_parasite::parasite;

@@ -306,10 +306,14 @@ impl Borrowed {
                 let alone = self.tid != victim.pid && victim.goes_on();
                 Err(self.forget(victim, if alone { Gone::Ended } else { Gone::Died(status) }))
             }
-            // The first thread has ended by itself, which is not reported while others live.
-            None if self.tid == victim.pid && proc::first_has_ended_alone(self.tid) => {
-                Err(self.forget(victim, Gone::Ended))
-            }
+            // The first thread has ended by itself, which is not reported while others live. Where all are killed, those end
+            // a moment later.
+            None if self.tid == victim.pid && proc::has_ended(self.tid) => match victim.first_has_ended_alone() {
+                true => Err(self.forget(victim, Gone::Ended)),
+                false => self.wait(victim, until, end),
+            },
+            // Another thread has executed a program and has this one's id now.
+            None if !victim.is_ours(self.tid) => Err(self.forget(victim, Gone::Changed)),
             change => {
                 self.stops += u64::from(change.is_some());
                 Ok((change, waited.overdue))
@@ -363,7 +367,7 @@ impl Borrowed {
 
     /// Whether the frames unmap nothing but what has been mapped.
     pub(crate) fn notes_what_is_mapped(&self) -> bool {
-        self.frames.as_ref().is_none_or(|frames| frames.undo_by_signal.is_some())
+        self.frames.as_ref().is_none_or(|frames| frames.undo_by_signal.or(frames.undo_noting).is_some())
     }
 
     /// Whether the blob unmaps itself when it is resumed at the end of a call.

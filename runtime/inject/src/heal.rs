@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use crate::areas::Area;
 use crate::borrowed::{Borrowed, Mapping, Spot};
 use crate::machine::{Gadgets, Left, Machine, Native};
 use crate::proc::StatusFile;
@@ -80,7 +81,8 @@ impl Target {
             }
         }
         // They may also lie in the last pages of a blob's own mapping.
-        for area in self.areas.iter().filter(|area| area.is_blob() && area.writable) {
+        let may_be_blob = |area: &&Area| area.is_blob() || !area.shared && !area.is_file() && !area.is_stack();
+        for area in self.areas.iter().filter(may_be_blob) {
             let address = area.range.end.saturating_sub(SPARE);
             if address < area.range.start || !self.stack.as_ref().is_some_and(|stack| stack.is_used(address))
             {

@@ -124,13 +124,13 @@ pub(crate) struct Way {
     pub(crate) call: u64,
     /// The address of an `rt_sigreturn`.
     pub(crate) sigreturn: u64,
-    /// The code by which a call stops its thread, where it may be used.
+    /// The code by which a call's answer is noted and its thread stopped, where it may be used.
     pub(crate) chain: Option<Chain>,
     /// The process and the thread, as the victim counts them.
     pub(crate) process: i32,
     pub(crate) thread: i32,
-    /// The signal that stops the thread.
-    pub(crate) signal: i32,
+    /// The signal that stops the thread; none where the victim would see it if it came once more.
+    pub(crate) signal: Option<i32>,
     /// What is mapped for the blob, and how many bytes.
     pub(crate) mapping: (u64, u64),
 }
@@ -145,6 +145,8 @@ pub(crate) struct Frames {
     /// The same by way of the end signal, which stops the thread where it would return into the frame.
     pub(crate) undo_by_signal: Option<u64>,
     pub(crate) resume_by_signal: Option<u64>,
+    /// The same for the undo frame where only the answer is noted, and nothing stops the thread.
+    pub(crate) undo_noting: Option<u64>,
     /// Where a call's answer is kept that returns so. The undo frame unmaps what is found there.
     pub(crate) mapped: u64,
     pub(crate) unmapped: u64,

@@ -174,6 +174,11 @@ pub(crate) fn has_ended(tid: i32) -> bool {
     stat_field(tid, 3).is_none_or(|state: char| matches!(state, 'Z' | 'X'))
 }
 
+/// The thread that traces a thread.
+pub(crate) fn tracer_of(tid: i32) -> Option<i32> {
+    Some(StatusFile::open(tid).ok()?.read(tid).ok()?.tracer)
+}
+
 /// Whether the first thread of a process has ended while another goes on.
 pub(crate) fn first_has_ended_alone(pid: i32) -> bool {
     let another_lives =

@@ -184,6 +184,15 @@ impl Victim {
         true
     }
 
+    /// Whether the first thread has ended and others go on.
+    pub(crate) fn first_has_ended_alone(&self) -> bool {
+        const MOMENTS: u32 = 20;
+        (0..MOMENTS).all(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            proc::first_has_ended_alone(self.pid)
+        })
+    }
+
     /// A stopped thread other than one that has ended; where only that was stopped, another is.
     pub(crate) fn another_thread(&mut self) -> Result<i32, Error> {
         if let Ok(tid) = self.first_thread() {
@@ -193,6 +202,7 @@ impl Victim {
         let lives = |tid: &i32| !proc::has_ended(*tid) && !proc::is_worker(*tid);
         let tid = listed.into_iter().find(lives).ok_or(Error::Zombie { pid: self.pid })?;
         self.chosen = Some(tid);
+        (self.status_of, self.status_file) = (tid, Arc::new(StatusFile::open(tid)?));
         self.stop_threads()?;
         Ok(tid)
     }

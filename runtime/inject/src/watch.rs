@@ -238,7 +238,9 @@ impl Shared {
         // killed the others end a moment later.
         let alone = waited_for == self.process && proc::first_has_ended_alone(waited_for);
         let looks = if alone { self.alone.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let vanished = alone && looks >= ALONE_FOR;
+        // Nor does a wait end for a thread whose id another has taken over that has executed a program, where that is this
+        // process's own child.
+        let vanished = alone && looks >= ALONE_FOR || proc::tracer_of(waited_for).is_some_and(|tracer| tracer != self.tracer);
         if !alone {
             self.alone.store(0, Ordering::Relaxed);
         }

@@ -1,11 +1,15 @@
 //! A host that kills itself when a call has come back: `killed PID`; `killed PID ADDRESS` changes a word there before; `killed PID
-//! late` opens the process, says so, and waits for a byte before it goes on.
+//! late` opens the process, says so, and waits for a byte before it goes on. `killed PID spins`, `sleeps` and `beside` say
+//! `calling` and are in a call that does not come back, `beside` in another thread than the first while that one runs: whoever has
+//! started them kills them.
 
 use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
-use pie_blob_inject::{Error, Target};
+use pie_blob_inject::{Error, Others, Target};
 use pie_blob_parasite::parasite;
+use pie_blob_wild::wild;
 
 fn main() -> Result<(), Error> {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|number| number.parse().ok()).collect();
@@ -14,6 +18,19 @@ fn main() -> Result<(), Error> {
     if std::env::args().any(|argument| argument == "late") {
         println!("opened");
         std::io::stdin().read_exact(&mut [0]).expect("a byte");
+    }
+    let way = std::env::args().nth(2).unwrap_or_default();
+    if ["spins", "sleeps", "beside"].contains(&&*way) {
+        let victim = target.deadline(Duration::from_secs(3600)).seize()?;
+        let other = victim.threads().iter().copied().find(|tid| *tid != pid);
+        let mut infected = victim.infect(&wild::BLOB)?;
+        println!("calling");
+        match (&*way, other) {
+            ("beside", Some(tid)) => infected.call_in(tid, Others::Running, wild::ENDLESS, ()).map(drop)?,
+            ("sleeps", _) => infected.call(wild::SLEEPS, (3_600_000,)).map(drop)?,
+            _ => infected.call(wild::ENDLESS, ()).map(drop)?,
+        }
+        return Ok(());
     }
     let mut infected = target.seize()?.infect(&parasite::BLOB)?;
     infected.call(parasite::PING, ())?;

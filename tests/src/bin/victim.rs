@@ -11,6 +11,8 @@ mod busy;
 mod deep;
 #[path = "victim/hostile.rs"]
 mod hostile;
+#[path = "victim/others.rs"]
+mod others;
 #[path = "victim/risks.rs"]
 mod risks;
 #[path = "victim/tiles.rs"]
@@ -59,6 +61,7 @@ fn main() {
         ["page-never-comes", folder] => hostile::page_never_comes(folder),
         ["many-descriptors", count] => hostile::many_descriptors(count.parse().unwrap_or(0)),
         ["elsewhere"] => deep::elsewhere(),
+        ["others", what] => others::when_told(what),
         ["walled", wall] => deep::walled(wall),
         ["fills"] => deep::fills_when_told(),
         ["notes"] => rounds(risks::notes()),

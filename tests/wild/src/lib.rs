@@ -33,6 +33,8 @@ pie_blob::pie_blob! {
         fn calls_nothing() -> u64;
         /// Ends the whole process.
         fn exit(code: c_int) -> !;
+        /// Ends the thread that runs it.
+        fn ends_thread() -> c_int;
         /// Closes a descriptor.
         fn close(number: c_int) -> c_int;
         /// Receives no descriptor: says that the number in `WORD` is to be sent to, and waits in vain.
@@ -145,6 +147,15 @@ pub extern "C" fn exit(code: c_int) -> ! {
     loop {
         // SAFETY: takes a number and does not come back.
         let _ = unsafe { syscall1(Sysno::exit_group, pie_blob_std::sys::sign_extended(code)) };
+    }
+}
+
+/// Ends the thread that runs it.
+#[cfg_attr(pie_blob, unsafe(no_mangle))]
+pub extern "C" fn ends_thread() -> c_int {
+    loop {
+        // SAFETY: takes a number and does not come back.
+        let _ = unsafe { syscall1(Sysno::exit, 0) };
     }
 }
 

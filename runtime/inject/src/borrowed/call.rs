@@ -31,13 +31,19 @@ impl Borrowed {
         call: &SystemCall,
     ) -> Result<u64, Error> {
         let Some(frames) = &self.frames else { return self.system_call(victim, call) };
-        let (undo, resume, answer) = (frames.undo, frames.resume, frames.mapped);
+        let noted = frames.mapped;
         if let Some(by_signal) = frames.undo_by_signal {
             self.start_system_call(victim, call, by_signal)?;
-            return self.finish_by_signal(victim, target, call, answer);
+            return self.finish_by_signal(victim, target, call, noted);
         }
-        // Without a chain the frames know only where it is to be mapped.
-        let back = if victim.others_run() { resume } else { undo };
+        if let Some(noting) = frames.undo_noting {
+            self.start_system_call(victim, call, noting)?;
+            let mapped = self.finish_system_call(victim, call)?;
+            let note = target.memory.write(noted, &mapped.to_ne_bytes());
+            return note.map(|()| mapped).map_err(Error::kernel("note what is mapped", victim.pid));
+        }
+        // These frames know only where it is to be mapped. While others run, that may be somebody else's memory.
+        let back = if victim.others_run() { frames.resume } else { frames.undo };
         self.start_system_call(victim, call, back)?;
         self.finish_system_call(victim, call)
     }

@@ -67,10 +67,8 @@ impl Borrowed {
             self.check_program(pid, target)?;
             return self.no_room(victim);
         };
-        // A chain ends in the frame behind it, which the blob's own pages do not outlive, and sends a signal once more that the
-        // victim must not see.
-        let usable =
-            matches!(spot, Spot::Stack { .. }) && !self.end_means_something && !victim.status.shadow_stack;
+        // A chain ends in the frame behind it, which the blob's own pages do not outlive. A user shadow stack forbids it.
+        let usable = matches!(spot, Spot::Stack { .. }) && !victim.status.shadow_stack;
         let chain = chain.filter(|_| usable);
         // What a chain has mapped it notes in the frame itself. Before, that unmaps nothing: it is the address of no page.
         let undone = if chain.is_some() && !mapping.done { NO_ANSWER } else { mapping.base };
@@ -83,7 +81,7 @@ impl Borrowed {
             chain,
             process: self.ids.0,
             thread: self.ids.1,
-            signal: self.end,
+            signal: Some(self.end).filter(|_| !self.end_means_something),
             mapping: (mapping.base, mapping.span),
         };
         let Some(frames) = Native::frames(address, &original, &way, &undo) else {

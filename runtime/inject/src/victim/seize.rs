@@ -212,9 +212,9 @@ impl Victim {
     }
 
     /// Whether this thread traces it already.
-    pub(super) fn is_ours(&self, tid: i32) -> bool {
+    pub(crate) fn is_ours(&self, tid: i32) -> bool {
         let status = proc::StatusFile::open(tid).and_then(|file| file.read(tid));
-        status.is_ok_and(|status| status.tracer == sys::gettid())
+        status.is_ok_and(|status| status.tracer == self.watch.tracer())
     }
 
     pub(super) fn is_dead(&self, tid: i32) -> bool {

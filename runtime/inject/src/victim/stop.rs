@@ -55,6 +55,7 @@ impl Victim {
                     wait::take_end(tid);
                     return if self.threads.len() > 1 { Ok(Halt::Ended) } else { Err(died) };
                 }
+                Ok(None) if !self.is_ours(tid) => return Ok(Halt::Ended),
                 Ok(None) => return Err(Error::DidNotStop { tid, waited: limit }),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(Halt::Ended),
                 Err(source) => {

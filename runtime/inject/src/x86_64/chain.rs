@@ -33,13 +33,11 @@ pub(crate) struct Chain {
     store: (Gadget, Pop),
 }
 
-/// What a chain does once the call has answered.
+/// How a chain stops its thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending {
     /// A `syscall; ret`.
     pub(crate) call: u64,
-    /// Where the answer goes.
-    pub(crate) answer: u64,
     /// The process and the thread as the victim counts them, and the signal.
     pub(crate) process: i32,
     pub(crate) thread: i32,
@@ -108,17 +106,20 @@ impl Search {
 }
 
 impl Chain {
-    /// The words that lie on the stack behind the call; the word that follows them is where the chain ends.
-    pub(crate) fn words(&self, sending: &Sending) -> Vec<u64> {
+    /// The words that lie on the stack behind the call, whose answer goes to `answer`; the word that follows them is where the
+    /// chain ends. Without `sending` it only notes the answer.
+    pub(crate) fn words(&self, answer: u64, sending: Option<&Sending>) -> Vec<u64> {
         let number = |value: i32| u64::from(value.unsigned_abs());
         let (store, address) = &self.store;
-        let mut words = address.of(sending.answer);
+        let mut words = address.of(answer);
         words.push(store.address);
-        words.extend(self.rax.of(libc::SYS_tgkill.unsigned_abs()));
-        words.extend(self.rdi.of(number(sending.process)));
-        words.extend(self.rsi.of(number(sending.thread)));
-        words.extend(self.rdx.of(number(sending.signal)));
-        words.push(sending.call);
+        if let Some(sending) = sending {
+            words.extend(self.rax.of(libc::SYS_tgkill.unsigned_abs()));
+            words.extend(self.rdi.of(number(sending.process)));
+            words.extend(self.rsi.of(number(sending.thread)));
+            words.extend(self.rdx.of(number(sending.signal)));
+            words.push(sending.call);
+        }
         words
     }
 }
@@ -136,11 +137,12 @@ mod tests {
             search.look(&code, at, 0x1000 + at as u64);
         }
         let chain = search.chain().unwrap();
-        let sending = Sending { call: 0x9, answer: 0x8000, process: 7, thread: 8, signal: 23 };
-        let words = chain.words(&sending);
+        let sending = Sending { call: 0x9, process: 7, thread: 8, signal: 23 };
+        let words = chain.words(0x8000, Some(&sending));
         let sending_itself = [0x1008, 234, 0x1004, 7, 0x1006, 8, 0x100e, 23, 0x9];
         assert_eq!(words, [&[0x100e, 0x8000, 0x100a][..], &sending_itself].concat());
         assert!(words.len() <= WORDS);
+        assert_eq!(chain.words(0x8000, None), [0x100e, 0x8000, 0x100a]);
     }
 
     #[test]

@@ -66,19 +66,19 @@ pub(super) fn lay_out(
     write(bytes.get_mut(RESUME..)?, &resuming, original.mask, way.sigreturn, at(STATE))?;
 
     let (mapped, unmapped) = (at(UNDO + FIRST_ARGUMENT), at(Note::ANSWER));
-    let by_signal = way.chain.map(|chain| {
-        let &Way { call, process, thread, signal, .. } = way;
-        let mut lay = |frame: usize, answer: u64| {
-            let words = chain.words(&Sending { call, answer, process, thread, signal });
-            let start = frame - 8 * words.len();
-            for (word, room) in words.iter().zip(bytes.get_mut(start..frame)?.chunks_exact_mut(8)) {
-                room.copy_from_slice(&word.to_ne_bytes());
-            }
-            Some(at(start))
-        };
-        Some((lay(UNDO, mapped)?, lay(RESUME, unmapped)?))
-    });
-    let (undo_by_signal, resume_by_signal) = by_signal.flatten().unzip();
+    let &Way { call, process, thread, .. } = way;
+    let sending = way.signal.map(|signal| Sending { call, process, thread, signal });
+    let mut lay = |frame: usize, answer: u64| {
+        let words = way.chain?.words(answer, sending.as_ref());
+        let start = frame - 8 * words.len();
+        for (word, room) in words.iter().zip(bytes.get_mut(start..frame)?.chunks_exact_mut(8)) {
+            room.copy_from_slice(&word.to_ne_bytes());
+        }
+        Some(at(start))
+    };
+    let noting = lay(UNDO, mapped);
+    let resume_by_signal = lay(RESUME, unmapped).filter(|_| sending.is_some());
+    let (undo_by_signal, undo_noting) = if sending.is_some() { (noting, None) } else { (None, noting) };
     let name = at(bytes.len());
     bytes.extend_from_slice(NAME);
     let (base, span) = way.mapping;
@@ -89,6 +89,7 @@ pub(super) fn lay_out(
         undo: at(UNDO),
         resume: at(RESUME),
         undo_by_signal,
+        undo_noting,
         resume_by_signal,
         mapped,
         unmapped,
