@@ -79,6 +79,8 @@ victims! {
     sigtimedwait: Tried { told: true, ..Tried::new("waiting.c", &["sigtimedwait"]) }, [injected, hosts_killed, stopped];
     semtimedop: Tried { told: true, ..Tried::new("waiting.c", &["semtimedop"]) }, [injected, hosts_killed, stopped];
     ring: Tried { told: true, ..Tried::new("ring.c", &[]) }, [injected, hosts_killed, hosts_of_one_thread_killed, stopped];
+    /// A worker of the kernel's that was stopped would end its wait.
+    worker: Tried::new("worker.c", &[]), [injected, hosts_killed];
     compat_nanosleep: Tried::new("compat.c", &["nanosleep"]), [injected, hosts_killed, stopped];
     compat_poll: Tried::new("compat.c", &["poll"]), [injected, hosts_killed, stopped];
     compat_futex: Tried::new("compat.c", &["futex"]), [injected, hosts_killed, stopped];

@@ -56,6 +56,8 @@ pub struct Victim {
     pub(crate) places: Option<Places>,
     /// The thread that is stopped, where it is only one.
     chosen: Option<i32>,
+    /// How many of its threads are workers of the kernel's, which are left alone.
+    workers: usize,
     /// Whether other threads of the process run, and whether the first is among them.
     others_run: bool,
     pub(crate) first_runs: bool,
@@ -140,6 +142,7 @@ impl Victim {
             given_back: Vec::new(),
             places: None,
             chosen: None,
+            workers: 0,
             others_run: false,
             first_runs: false,
             read_implies_exec: target.personality.read_implies_exec(),

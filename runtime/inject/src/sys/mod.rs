@@ -68,3 +68,12 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: takes two numbers.
     check(libc::c_long::from(unsafe { libc::kill(pid, signal) })).map(drop)
 }
+
+/// Whether a thread has registered a list of robust locks, as C libraries do for every thread.
+pub(crate) fn has_robust_list(tid: i32) -> bool {
+    let (mut head, mut len) = (0_usize, 0_usize);
+    count();
+    // SAFETY: the kernel writes an address and a length to the two words, and the address is only compared.
+    let got = unsafe { libc::syscall(libc::SYS_get_robust_list, tid, &raw mut head, &raw mut len) };
+    got == 0 && head != 0
+}

@@ -94,7 +94,7 @@ impl Victim {
         let begin = Instant::now();
         let mut found = match self.threads.as_slice() {
             [] => vec![pid],
-            held => proc::threads(pid)?.into_iter().filter(|tid| !held.contains(tid)).collect(),
+            _ => self.missing(proc::threads(pid)?, &[]),
         };
         let mut first = true;
         loop {
@@ -142,11 +142,7 @@ impl Victim {
             for stranger in created.into_iter().filter(|tid| !listed.contains(tid)) {
                 self.let_stranger_go(stranger);
             }
-            // One that has ended stays listed for a while, the first until all have.
-            found = listed
-                .into_iter()
-                .filter(|tid| !self.threads.contains(tid) && !ended.contains(tid))
-                .collect();
+            found = self.missing(listed, &ended);
             if found.is_empty() && self.holds_all()? {
                 if self.threads.is_empty() {
                     return Err(Error::Zombie { pid });
@@ -159,6 +155,15 @@ impl Victim {
         }
         (self.others_run, self.first_runs) = (false, false);
         Ok(())
+    }
+
+    /// The threads among those listed that are still to be stopped. One that has ended stays listed for a while, the first until
+    /// all have. Workers of the kernel's run no code of the program's, and what one waits for would end if it was stopped.
+    fn missing(&mut self, listed: Vec<i32>, ended: &[i32]) -> Vec<i32> {
+        let others = listed.into_iter().filter(|tid| !self.threads.contains(tid) && !ended.contains(tid));
+        let (workers, missing): (Vec<i32>, Vec<i32>) = others.partition(|tid| proc::is_worker(*tid));
+        self.workers = workers.len();
+        missing
     }
 
     /// Lets threads go that are none of the process's: their ids were given to somebody else since they were listed.
@@ -179,7 +184,7 @@ impl Victim {
         self.switches = self.status.switches;
         // The first thread stays until the last has ended.
         let ended = usize::from(!self.threads.contains(&self.pid));
-        Ok(self.status.threads <= self.threads.len() + ended)
+        Ok(self.status.threads <= self.threads.len() + ended + self.workers)
     }
 
     /// Seizes a thread.
