@@ -20,9 +20,11 @@ const BETWEEN: Duration = Duration::from_millis(6);
 /// Calls of the host's at which it is killed, unless all are asked for.
 const POINTS: usize = 12;
 /// Victims that are stopped, each with hosts that die beside it.
-const STOPS: usize = 3;
-const ALL_STOPS: usize = 20;
+const STOPS: usize = 5;
+const ALL_STOPS: usize = 50;
 const HOSTS: usize = 3;
+/// About as long as a host takes for its two cycles, on a machine with something else to do.
+const TAKES: Duration = Duration::from_millis(20);
 
 /// A victim, and what is known of it.
 #[derive(Clone, Copy)]
@@ -140,7 +142,7 @@ fn die_beside(pid: i32, in_a_long_call: bool) {
         // A host that fails says something else, and is as dead.
         let _ = BufReader::new(host.stdout.take().unwrap()).read_line(&mut String::new());
     }
-    std::thread::sleep(random(Duration::from_millis(8)));
+    std::thread::sleep(random(TAKES));
     host.kill().unwrap();
     host.wait().unwrap();
 }
