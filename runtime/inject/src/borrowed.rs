@@ -308,10 +308,12 @@ impl Borrowed {
             }
             // The first thread has ended by itself, which is not reported while others live. Where all are killed, those end
             // a moment later.
-            None if self.tid == victim.pid && proc::has_ended(self.tid) => match victim.first_has_ended_alone() {
-                true => Err(self.forget(victim, Gone::Ended)),
-                false => self.wait(victim, until, end),
-            },
+            None if self.tid == victim.pid && proc::has_ended(self.tid) => {
+                match victim.first_has_ended_alone() {
+                    true => Err(self.forget(victim, Gone::Ended)),
+                    false => self.wait(victim, until, end),
+                }
+            }
             // Another thread has executed a program and has this one's id now.
             None if !victim.is_ours(self.tid) => Err(self.forget(victim, Gone::Changed)),
             change => {

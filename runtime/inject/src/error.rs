@@ -188,6 +188,17 @@ pub enum Error {
         /// The thread.
         tid: i32,
     },
+    /// An earlier host has died while a blob ran in this thread, and the thread is in a handler of its own on the way back from it.
+    #[error(
+        "process {pid}: thread {tid} is on its way back from the blob of a host that has died, and in a signal handler: let the \
+         process run, and try again"
+    )]
+    StillLeaving {
+        /// The process.
+        pid: i32,
+        /// The thread.
+        tid: i32,
+    },
     /// The thread has ended while the process goes on.
     #[error("process {pid}: thread {tid} has ended")]
     ThreadEnded {

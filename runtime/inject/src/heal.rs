@@ -5,7 +5,7 @@
 //! both cases, with a [note](crate::note) in front. Whoever opens such a process next finds it and finishes what was begun.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::areas::Area;
 use crate::borrowed::{Borrowed, Mapping, Spot};
@@ -20,6 +20,34 @@ use crate::{Error, borrowed};
 
 /// How many pages at the low end of a stack may have frames: two places of the largest size.
 const PAGES: u64 = 8;
+
+/// How long a handler may take that runs while the thread is on its way.
+const HANDLED_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a thread in a blob may not block: what its code raises, what ends its calls, and what nobody can block.
+const NEVER_BLOCKED: u64 = {
+    let mut mask = 0;
+    let mut at = 0;
+    while at < borrowed::FAULTS.len() {
+        mask |= 1 << (borrowed::FAULTS[at] - 1);
+        at += 1;
+    }
+    mask | 1 << (libc::SIGURG - 1)
+        | 1 << (libc::SIGWINCH - 1)
+        | 1 << (libc::SIGCHLD - 1)
+        | 1 << (libc::SIGKILL - 1)
+        | 1 << (libc::SIGSTOP - 1)
+};
+
+/// Where a thread is that an earlier host has borrowed.
+enum Whereabouts {
+    /// It runs its own code.
+    Home,
+    /// In the blob, or in front of the frames.
+    Astray,
+    /// In a handler of its own, which comes back to the blob or the frames.
+    InHandler,
+}
 
 /// Frames that are still there.
 #[derive(Clone, Debug)]
@@ -81,7 +109,8 @@ impl Target {
             }
         }
         // They may also lie in the last pages of a blob's own mapping.
-        let may_be_blob = |area: &&Area| area.is_blob() || !area.shared && !area.is_file() && !area.is_stack();
+        let may_be_blob =
+            |area: &&Area| area.is_blob() || !area.shared && !area.is_file() && !area.is_stack();
         for area in self.areas.iter().filter(may_be_blob) {
             let address = area.range.end.saturating_sub(SPARE);
             if address < area.range.start || !self.stack.as_ref().is_some_and(|stack| stack.is_used(address))
@@ -148,12 +177,18 @@ impl Victim {
             return Ok(());
         };
         let kernel = |action| Error::kernel(action, pid);
-        let Some(registers) = Native::of(tid).map_err(kernel("read registers"))? else { return Ok(()) };
-        let blob = note.base..note.base + note.span;
-        let astray = blob.contains(&registers.place())
-            || blob.contains(&registers.stack())
-            || frames.contains(&registers.stack());
-        if !astray || found.left.sigreturn != sigreturn.address {
+        let begin = Instant::now();
+        let registers = loop {
+            let Some(registers) = Native::of(tid).map_err(kernel("read registers"))? else { return Ok(()) };
+            match self.whereabouts(tid, &registers, &found.left, frames)? {
+                Whereabouts::Home => return Ok(()),
+                Whereabouts::Astray => break registers,
+                // It comes back from there by itself. What it interrupts is not to be taken away from under it.
+                Whereabouts::InHandler if begin.elapsed() < HANDLED_WITHIN => self.go_to_system_call(tid)?,
+                Whereabouts::InHandler => return Err(Error::StillLeaving { pid, tid }),
+            }
+        };
+        if found.left.sigreturn != sigreturn.address {
             return Ok(());
         }
         self.suspend_filter(tid)?;
@@ -174,6 +209,26 @@ impl Victim {
             self.go_to_system_call(tid)?;
         }
         Ok(())
+    }
+
+    /// Where the thread is that frames belong to.
+    fn whereabouts(
+        &self,
+        tid: i32,
+        registers: &Native,
+        left: &Left,
+        frames: &Range<u64>,
+    ) -> Result<Whereabouts, Error> {
+        let blob = left.note.base..left.note.base + left.note.span;
+        let (place, stack) = (registers.place(), registers.stack());
+        if blob.contains(&place) || blob.contains(&stack) || frames.contains(&stack) {
+            return Ok(Whereabouts::Astray);
+        }
+        let mask = ptrace::get_signal_mask(tid).map_err(Error::kernel("read the signal mask", self.pid))?;
+        // While a blob runs everything else is blocked, also in the handler of the signal that has ended its call.
+        let blocks_all = |mask: u64| mask | NEVER_BLOCKED == u64::MAX;
+        let in_handler = mask != left.mask && blocks_all(mask);
+        Ok(if in_handler { Whereabouts::InHandler } else { Whereabouts::Home })
     }
 
     /// Lets a thread run to the next entry or exit of a system call.

@@ -185,6 +185,11 @@ pub(crate) enum Gadgets {
 }
 
 impl Gadgets {
+    /// Whether a call can note what it has answered.
+    pub(crate) fn has_chain(&self) -> bool {
+        matches!(self, Self::Pair { chain: Some(_), .. })
+    }
+
     /// Where a system call is made.
     pub(crate) fn call(&self) -> Gadget {
         match self {

@@ -99,6 +99,9 @@ pub enum Stop {
     /// call whose time-out starts again ([`waits`](crate::waits)). The first thread comes first among equals, and is the only
     /// choice with [`Target::require_crash_safe`].
     ///
+    /// All are stopped all the same in a program whose own code lacks what it takes to note that the blob has been mapped (a few
+    /// `pop; ret` and a store, which C libraries have; small Go programs do not).
+    ///
     /// Meanwhile the others may do what they like. One that executes a program or ends the process ends the stopped
     /// thread as well ([`Error::Changed`], [`Error::Died`]); one that makes a child gives it no copy of the blob once its first
     /// call has begun.

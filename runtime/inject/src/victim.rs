@@ -54,8 +54,9 @@ pub struct Victim {
     pub(crate) given_back: Vec<i32>,
     /// Where the frames of the borrowed ones lie on the main stack.
     pub(crate) places: Option<Places>,
-    /// The thread that is stopped, where it is only one.
+    /// The thread that is stopped, where it is only one; and the one that is to run the blob, where that was chosen.
     chosen: Option<i32>,
+    runs_blob: Option<i32>,
     /// How many of its threads are workers of the kernel's, which are left alone.
     workers: usize,
     /// Whether other threads of the process run, and whether the first is among them.
@@ -98,11 +99,13 @@ impl Victim {
     }
 
     pub(crate) fn stop(target: Target) -> Result<Self, Error> {
-        let chosen = match target.options.stop {
+        let runs_blob = match target.options.stop {
             Stop::All => None,
             Stop::Thread(tid) => Some(tid),
             Stop::One => Some(choose::least_disturbed(&target)?),
         };
+        // While others run it must be noted what has been mapped, and that takes code of the program's that not all have.
+        let chosen = runs_blob.filter(|_| target.gadgets.has_chain());
         // Before this thread moves: the watchdog may run anywhere.
         let watch = Watch::new(target.pid);
         let place = target.processor_of(chosen);
@@ -112,7 +115,7 @@ impl Victim {
         };
         let near = beside.is_some() || place.is_some() && place == target.only_processor;
         let mut victim = Self::new(target, Held::Seized, Vec::new(), watch);
-        (victim.chosen, victim._beside) = (chosen, beside);
+        (victim.chosen, victim.runs_blob, victim._beside) = (chosen, runs_blob, beside);
         victim.look_for = if near { Duration::ZERO } else { stop::LOOK_FOR };
         if let Some(tid) = chosen.filter(|tid| *tid != victim.pid) {
             victim.status_of = tid;
@@ -120,6 +123,9 @@ impl Victim {
             victim.read_implies_exec = Personality::open(tid).read_implies_exec();
         }
         victim.stop_threads()?;
+        if let Some(tid) = runs_blob.filter(|tid| !victim.threads.contains(tid)) {
+            return Err(Error::NoSuchThread { pid: victim.pid, tid });
+        }
         victim.assess()?;
         Ok(victim)
     }
@@ -142,6 +148,7 @@ impl Victim {
             given_back: Vec::new(),
             places: None,
             chosen: None,
+            runs_blob: None,
             workers: 0,
             others_run: false,
             first_runs: false,
@@ -168,10 +175,12 @@ impl Victim {
         Ok(())
     }
 
-    /// The first thread where it lives, because the main stack is its own; else any.
+    /// The thread that runs the blob unless another is asked for: the one that was chosen; else the first where it lives, because
+    /// the main stack is its own; else any.
     pub(crate) fn first_thread(&self) -> Result<i32, Error> {
-        let first = self.threads.iter().find(|tid| **tid == self.pid).or_else(|| self.threads.first());
-        first.copied().ok_or(Error::Zombie { pid: self.pid })
+        let held = |tid: &i32| self.threads.contains(tid);
+        let first = self.runs_blob.filter(held).or(Some(self.pid).filter(held));
+        first.or(self.threads.first().copied()).ok_or(Error::Zombie { pid: self.pid })
     }
 
     /// Whether the process goes on although one of its threads, which is not the first, has ended. Where all of it ends that

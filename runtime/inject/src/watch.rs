@@ -240,7 +240,8 @@ impl Shared {
         let looks = if alone { self.alone.fetch_add(1, Ordering::Relaxed) } else { 0 };
         // Nor does a wait end for a thread whose id another has taken over that has executed a program, where that is this
         // process's own child.
-        let vanished = alone && looks >= ALONE_FOR || proc::tracer_of(waited_for).is_some_and(|tracer| tracer != self.tracer);
+        let vanished = alone && looks >= ALONE_FOR
+            || proc::tracer_of(waited_for).is_some_and(|tracer| tracer != self.tracer);
         if !alone {
             self.alone.store(0, Ordering::Relaxed);
         }

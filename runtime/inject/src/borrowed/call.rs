@@ -42,10 +42,8 @@ impl Borrowed {
             let note = target.memory.write(noted, &mapped.to_ne_bytes());
             return note.map(|()| mapped).map_err(Error::kernel("note what is mapped", victim.pid));
         }
-        // These frames know only where it is to be mapped. While others run, that may be somebody else's memory.
-        let back = if victim.others_run() { frames.resume } else { frames.undo };
-        self.start_system_call(victim, call, back)?;
-        self.finish_system_call(victim, call)
+        // These frames know only where it is to be mapped. No other thread runs that could map something there.
+        self.system_call(victim, call)
     }
 
     /// Makes a system call after which nothing is left to undo.

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::Victim;
 use super::stop::Halt;
 use crate::sys::ptrace;
-use crate::target::Stop;
 use crate::{Error, policy, proc, sys};
 
 impl Victim {
@@ -195,9 +194,9 @@ impl Victim {
     /// The ptrace options of a seized thread. Its filter sleeps only while it is stopped and runs our code: one that runs its
     /// own may rely on it.
     fn ptrace_options(&self) -> i32 {
-        match self.options.stop {
-            Stop::All => ptrace::TRACESYSGOOD | ptrace::TRACECLONE,
-            _ => ptrace::TRACESYSGOOD,
+        match self.chosen {
+            None => ptrace::TRACESYSGOOD | ptrace::TRACECLONE,
+            Some(_) => ptrace::TRACESYSGOOD,
         }
     }
 

@@ -110,6 +110,8 @@ pub(crate) struct Left {
     pub(crate) resume: u64,
     /// The `rt_sigreturn` that they return into.
     pub(crate) sigreturn: u64,
+    /// The signals that the thread blocks once it is its own again.
+    pub(crate) mask: u64,
 }
 
 /// The most bytes that frames take, with every extended state that there is.
@@ -124,9 +126,10 @@ pub(crate) fn left(bytes: &[u8], address: u64) -> Option<Left> {
     let size = bytes.get(SIZE_AT..)?.first_chunk().map(|size| u32::from_ne_bytes(*size))?;
     let len = STATE.checked_add(usize::try_from(size).ok()?)?.checked_add(NAME.len())?;
     let frames = bytes.get(..len)?;
-    let sigreturn = frames.get(RESUME..)?.first_chunk().map(|word| u64::from_ne_bytes(*word))?;
+    let word = |at: usize| frames.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word));
+    let (sigreturn, mask) = (word(RESUME)?, word(RESUME + FRAME - 8)?);
     let whole = note::checksum(frames, UNDO + FIRST_ARGUMENT) == sum;
-    whole.then_some(Left { note, len, resume: address + RESUME as u64, sigreturn })
+    whole.then_some(Left { note, len, resume: address + RESUME as u64, sigreturn, mask })
 }
 
 /// Writes one `struct rt_sigframe`.
