@@ -178,11 +178,12 @@ impl Victim {
         };
         let kernel = |action| Error::kernel(action, pid);
         let begin = Instant::now();
-        let registers = loop {
+        let (registers, mapped) = loop {
             let Some(registers) = Native::of(tid).map_err(kernel("read registers"))? else { return Ok(()) };
-            match self.whereabouts(tid, &registers, &found.left, frames)? {
+            let mapped = target.maps.area(note.base)?.is_some_and(|area| area.range.start == note.base);
+            match self.whereabouts(tid, &registers, mapped, &found.left, frames)? {
                 Whereabouts::Home => return Ok(()),
-                Whereabouts::Astray => break registers,
+                Whereabouts::Astray => break (registers, mapped),
                 // It comes back from there by itself. What it interrupts is not to be taken away from under it.
                 Whereabouts::InHandler if begin.elapsed() < HANDLED_WITHIN => self.go_to_system_call(tid)?,
                 Whereabouts::InHandler => return Err(Error::StillLeaving { pid, tid }),
@@ -192,7 +193,6 @@ impl Victim {
             return Ok(());
         }
         self.suspend_filter(tid)?;
-        let mapped = target.maps.area(note.base)?.is_some_and(|area| area.range.start == note.base);
         let (next, calls) = if mapped {
             let unmap = SystemCall::munmap(note.base, note.span);
             (registers.calling(call.address, found.left.resume, &unmap), 2)
@@ -216,6 +216,7 @@ impl Victim {
         &self,
         tid: i32,
         registers: &Native,
+        mapped: bool,
         left: &Left,
         frames: &Range<u64>,
     ) -> Result<Whereabouts, Error> {
@@ -223,6 +224,10 @@ impl Victim {
         let (place, stack) = (registers.place(), registers.stack());
         if blob.contains(&place) || blob.contains(&stack) || frames.contains(&stack) {
             return Ok(Whereabouts::Astray);
+        }
+        // It unmaps the blob before it takes its own state up.
+        if mapped {
+            return Ok(Whereabouts::InHandler);
         }
         let mask = ptrace::get_signal_mask(tid).map_err(Error::kernel("read the signal mask", self.pid))?;
         // While a blob runs everything else is blocked, also in the handler of the signal that has ended its call.
