@@ -62,6 +62,8 @@ pub(crate) struct Borrowed {
     stops: u64,
     /// How often it had given its processor up when it was seized, where that is known.
     switches: Option<u64>,
+    /// How often it had been given one.
+    runs: Option<u64>,
     /// How often it had gone to sleep when it was stopped, where that is wanted.
     sleeps: Option<u64>,
     /// How long it was waited for in vain: it runs, and cannot be given anything back.
@@ -155,6 +157,7 @@ impl Borrowed {
             wait_forgotten: false,
             stops: 0,
             switches: None,
+            runs: None,
             sleeps: victim.sleeps_at_stop(tid, &original),
             lost: None,
             gone: None,
@@ -167,7 +170,8 @@ impl Borrowed {
     /// Says that it has not run since its process was seized.
     pub(crate) fn seized_just_now(self, victim: &Victim) -> Self {
         let known = victim.is_seized() && victim.pid == self.tid;
-        Self { switches: victim.switches.filter(|_| known), ..self }
+        let (switches, runs) = (victim.switches.filter(|_| known), victim.runs_at_stop.filter(|_| known));
+        Self { switches, runs, ..self }
     }
 
     /// Runs the blob from its entry until the call ends, however it ends. `done` is where a call stands then.

@@ -61,12 +61,16 @@ impl Note {
 
 /// The checksum of the frames behind a note, without the word at `answered`, which their own call changes.
 pub(crate) fn checksum(frames: &[u8], answered: usize) -> u64 {
-    let words = frames.chunks(8).enumerate().skip(Note::LEN / 8).filter(|(at, _)| *at != answered / 8);
-    words.fold(0xcbf2_9ce4_8422_2325, |sum: u64, (_, chunk)| {
-        let mut word = [0; 8];
-        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-        (sum.rotate_left(5) ^ u64::from_ne_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
-    })
+    let part = |range: std::ops::Range<usize>| frames.get(range).unwrap_or_default();
+    let begin = sum(0xcbf2_9ce4_8422_2325, part(Note::LEN..answered));
+    sum(begin, part(answered + 8..frames.len()))
+}
+
+fn sum(sum: u64, bytes: &[u8]) -> u64 {
+    let words = bytes.chunks_exact(8);
+    let rest = words.remainder().iter().map(|byte| u64::from(*byte));
+    let words = words.map(|word| word.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word)));
+    words.chain(rest).fold(sum, |sum, word| (sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use pie_blob::Loadable;
 use crate::borrowed::Places;
 use crate::cpu::Beside;
 use crate::infected::Infected;
+use crate::machine::{Machine, Native};
 use crate::proc::{Personality, RunsFile, Status, StatusFile};
 use crate::target::{Options, Stop, Target};
 use crate::watch::Watch;
@@ -50,6 +51,8 @@ pub struct Victim {
     deferred: Vec<leave::Deferred>,
     /// The threads that are borrowed.
     pub(crate) borrowed: Vec<i32>,
+    /// The registers of its threads, as they were stopped; of all but those that run 32-bit code, or of none.
+    pub(crate) registers: Vec<(i32, Native)>,
     /// Those that were and have been given back.
     pub(crate) given_back: Vec<i32>,
     /// Where the frames of the borrowed ones lie on the main stack.
@@ -66,6 +69,8 @@ pub struct Victim {
     pub(crate) read_implies_exec: bool,
     /// How often its first thread had given its processor up when it had stopped.
     pub(crate) switches: Option<u64>,
+    /// How often that had been given one.
+    pub(crate) runs_at_stop: Option<u64>,
     /// Waits that start again, by thread.
     waits: BTreeMap<i32, Wait>,
     /// Whether job control had stopped it before.
@@ -145,6 +150,7 @@ impl Victim {
             risks: Vec::new(),
             deferred: Vec::new(),
             borrowed: Vec::new(),
+            registers: Vec::new(),
             given_back: Vec::new(),
             places: None,
             chosen: None,
@@ -154,6 +160,7 @@ impl Victim {
             first_runs: false,
             read_implies_exec: target.personality.read_implies_exec(),
             switches: None,
+            runs_at_stop: None,
             waits: std::mem::take(&mut target.waits),
             job_stopped: false,
             stopped_since: None,
@@ -163,6 +170,19 @@ impl Victim {
             _bound: PhantomData,
             target: Some(target),
         }
+    }
+
+    /// Reads the registers of its threads, unless that has been done since they were stopped. Those of the threads that have run
+    /// the blob are no longer what they were.
+    pub(crate) fn read_registers(&mut self) -> Result<(), Error> {
+        if self.registers.is_empty() {
+            for tid in self.threads.iter().copied() {
+                let read = Native::of(tid).map_err(Error::kernel("read registers", self.pid))?;
+                self.registers.extend(read.map(|registers| (tid, registers)));
+            }
+            self.registers.sort_unstable_by_key(|(tid, _)| *tid);
+        }
+        Ok(())
     }
 
     /// Whether other threads of the process run while this one holds what it holds.

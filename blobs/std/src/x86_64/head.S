@@ -35,6 +35,15 @@
         .set    MADV_DONTFORK, 10
         .set    XSAVE_FEATURES, 472
 
+        # What the end of a call needs lies above the stack that the export has: in a page that the call touches anyway.
+        .set    SIGNAL, __pie_blob_stack_top - 8
+        .set    GADGET, __pie_blob_stack_top - 16
+        .set    FRAME, __pie_blob_stack_top - 24
+        .set    MAPPED, __pie_blob_stack_top - 32
+        .set    OWN_STACK, __pie_blob_stack_top - 40
+        .set    STATE, __pie_blob_stack_top - 48
+        .set    KEPT, __pie_blob_stack_top - 64
+
         .section .pie_blob.head, "ax", @progbits
         .globl  __pie_blob_entry
         .hidden __pie_blob_entry
@@ -121,26 +130,26 @@ __pie_blob_entry:
         fninit
         ldmxcsr .Lmxcsr(%rip)
         # An export that panics never comes back here: what the end needs is kept in memory.
-        movq    %r12, .Lsignal(%rip)
-        movq    %r13, .Lgadget(%rip)
-        movq    %r14, .Lframe(%rip)
-        movq    %r15, .Lmapped(%rip)
-        movq    %rbp, .Lown_stack(%rip)
-        movq    %r10, .Lstate(%rip)
-        leaq    __pie_blob_stack_top(%rip), %rsp
+        movq    %r12, SIGNAL(%rip)
+        movq    %r13, GADGET(%rip)
+        movq    %r14, FRAME(%rip)
+        movq    %r15, MAPPED(%rip)
+        movq    %rbp, OWN_STACK(%rip)
+        movq    %r10, STATE(%rip)
+        leaq    KEPT(%rip), %rsp
         xorl    %ebp, %ebp
         callq   *%rax
         movq    %rax, %rbx
         xorl    %ebp, %ebp
 
 .Lend:
-        movq    .Lsignal(%rip), %r12
-        movq    .Lgadget(%rip), %r13
-        movq    .Lframe(%rip), %r14
-        movq    .Lmapped(%rip), %r15
+        movq    SIGNAL(%rip), %r12
+        movq    GADGET(%rip), %r13
+        movq    FRAME(%rip), %r14
+        movq    MAPPED(%rip), %r15
         # If the signal has a handler and nobody stops it, the handler runs where it would have run in the thread itself: a
         # thread that was on its alternate stack already has that overwritten otherwise.
-        movq    .Lown_stack(%rip), %rsp
+        movq    OWN_STACK(%rip), %rsp
 .Lsend:
         movl    $SYS_getpid, %eax
         syscall
@@ -157,7 +166,7 @@ __pie_blob_done:
         testq   %r14, %r14
         jz      .Lnowhere
         # The features of the area are those that the kernel would take up: `xfeatures` of its `struct _fpx_sw_bytes`.
-        movq    .Lstate(%rip), %rcx
+        movq    STATE(%rip), %rcx
         testq   %rcx, %rcx
         jz      .Lback
         movl    XSAVE_FEATURES(%rcx), %eax
@@ -209,18 +218,3 @@ __pie_blob_panicked:
         .balign 4
 .Lmxcsr:
         .long   0x1f80
-
-        .section .bss.pie_blob_call, "aw", @nobits
-        .balign 8
-.Lsignal:
-        .skip   8
-.Lgadget:
-        .skip   8
-.Lframe:
-        .skip   8
-.Lmapped:
-        .skip   8
-.Lown_stack:
-        .skip   8
-.Lstate:
-        .skip   8

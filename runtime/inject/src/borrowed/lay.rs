@@ -181,12 +181,12 @@ impl Borrowed {
     }
 
     /// Where the threads that are stopped have their stacks: if this host dies they run on at once.
-    fn stack_pointers(&self, victim: &Victim) -> Result<Vec<u64>, Error> {
-        let others = victim.threads.iter().copied().filter(|tid| *tid != self.tid);
+    fn stack_pointers(&self, victim: &mut Victim) -> Result<Vec<u64>, Error> {
         let mut pointers = vec![self.original.stack()];
-        for tid in others {
-            let read = Native::of(tid).map_err(Error::kernel("read registers", victim.pid))?;
-            pointers.extend(read.map(|registers| registers.stack()));
+        if victim.threads.len() > 1 {
+            victim.read_registers()?;
+            pointers
+                .extend(victim.registers.iter().filter(|(tid, _)| *tid != self.tid).map(|(_, r)| r.stack()));
         }
         Ok(pointers)
     }

@@ -21,7 +21,8 @@ impl Watched {
         let tid = borrowed.tid;
         let known = borrowed.switches.map(|switches| switches + borrowed.stops);
         let switches = known.or_else(|| proc::voluntary_switches(tid));
-        Self { runs: victim.runs(tid), switches, stops: borrowed.stops }
+        let runs = borrowed.runs.map(|runs| runs + borrowed.stops).or_else(|| victim.runs(tid));
+        Self { runs, switches, stops: borrowed.stops }
     }
 
     /// Whether it may have waited since; yes where the kernel does not say.

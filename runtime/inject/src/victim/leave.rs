@@ -22,6 +22,7 @@ impl Victim {
         self.others_run = true;
         self.first_runs = tid != self.pid;
         self.given_back.clear();
+        self.registers.clear();
         self.watch.set_threads(&self.threads);
         let mut result = Ok(());
         for thread in others {
@@ -65,7 +66,9 @@ impl Victim {
         if self.job_stopped || self.given_back.contains(&tid) {
             return;
         }
-        if let Ok(Some(stopped)) = Native::of(tid) {
+        let known = self.registers.binary_search_by_key(&tid, |(tid, _)| *tid).ok();
+        let known = known.and_then(|at| self.registers.get(at)).map(|(_, registers)| *registers);
+        if let Some(stopped) = known.or_else(|| Native::of(tid).ok().flatten()) {
             if restart::cured(&stopped).answer() == stopped.answer() {
                 return;
             }

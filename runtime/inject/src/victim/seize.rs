@@ -1,5 +1,6 @@
 //! Seizing threads: all until none is missing, or one.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::Victim;
@@ -63,8 +64,9 @@ impl Victim {
             looked?;
             return Err(if tid == pid { Error::Changed { pid } } else { Error::NoSuchThread { pid, tid } });
         }
-        // Stopping is one more.
+        // Stopping is one more. Where it runs in between there are more, and what is known is of no use.
         self.switches = self.status.switches.map(|switches| switches + 1);
+        self.runs_at_stop = self.runs_file.read().map(|runs| runs + 1);
         Ok(())
     }
 
@@ -159,7 +161,8 @@ impl Victim {
     /// The threads among those listed that are still to be stopped. One that has ended stays listed for a while, the first until
     /// all have. Workers of the kernel's run no code of the program's, and what one waits for would end if it was stopped.
     fn missing(&mut self, listed: Vec<i32>, ended: &[i32]) -> Vec<i32> {
-        let others = listed.into_iter().filter(|tid| !self.threads.contains(tid) && !ended.contains(tid));
+        let held: HashSet<i32> = self.threads.iter().chain(ended).copied().collect();
+        let others = listed.into_iter().filter(|tid| !held.contains(tid));
         let (workers, missing): (Vec<i32>, Vec<i32>) = others.partition(|tid| proc::is_worker(*tid));
         self.workers = workers.len();
         missing

@@ -3,6 +3,7 @@
 use std::arch::x86_64::__cpuid_count;
 use std::io::{self, Read};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::sys::ptrace::{self, RegisterSet};
 
@@ -30,15 +31,18 @@ pub(crate) struct ExtendedState {
 impl ExtendedState {
     /// Reads it from a stopped thread.
     pub(crate) fn of(tid: i32) -> io::Result<Self> {
-        // AMX makes it 11,008 bytes; what does not fit is asked for again.
-        let mut buffer = vec![0; 12 * 1024];
+        // It has the same size on all of a machine's processors: a word more says that it fits.
+        const WORD: usize = 8;
+        static LEN: AtomicUsize = AtomicUsize::new(4 * 1024);
         loop {
+            let mut buffer = vec![0; LEN.load(Ordering::Relaxed)];
             let len = ptrace::get_registers(tid, RegisterSet::ExtendedState, &mut buffer)?;
             if len < buffer.len() {
+                LEN.store(len + WORD, Ordering::Relaxed);
                 buffer.truncate(len);
                 return Ok(Self { area: buffer, shadow: shadow_stack(tid)? });
             }
-            buffer.resize(buffer.len() * 2, 0);
+            LEN.store(buffer.len() * 2, Ordering::Relaxed);
         }
     }
 
