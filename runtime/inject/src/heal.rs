@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use crate::areas::Area;
 use crate::borrowed::{Borrowed, Mapping, Spot};
 use crate::machine::{Gadgets, Left, Machine, Native};
+use crate::options::Stop;
 use crate::proc::StatusFile;
 use crate::sys::ptrace::{self, Resume};
 use crate::sys::wait::Change;
 use crate::system_call::SystemCall;
-use crate::target::{PAGE, PAGE_LEN, SPARE, Stop, Target};
+use crate::target::{PAGE, PAGE_LEN, SPARE, Target};
 use crate::victim::Victim;
 use crate::{Error, borrowed};
 

@@ -7,7 +7,7 @@
 //! # const PING: pie_blob::Offset<unsafe extern "C" fn() -> i32> = pie_blob::Offset::__new(0, 0);
 //! use pie_blob_inject::Victim;
 //!
-//! let victim = Victim::seize(4711)?; // every thread stopped
+//! let victim = Victim::seize(4711)?; // every thread stopped; `Target::stop` has a choice
 //! let mut spy = victim.infect(&BLOB)?; // mapped, no page writable and executable
 //! assert_eq!(spy.call(PING, ())?, 42); // runs inside the process
 //! spy.cure()?.release()?; // no trace left, every thread goes on
@@ -17,9 +17,10 @@
 //! What a victim can rely on, whatever happens to this process, and even if it is killed:
 //!
 //! - its registers, extended state, signal mask, memory map and system calls are afterwards what they were;
-//! - its code is never changed, its stack only where nobody uses it;
+//! - its code is never changed, its stack only where nobody has ever used it;
 //! - a system call that was interrupted is taken up again ([`waits`] says how each is);
-//! - a blob that faults, panics or hangs is an error here and nothing there.
+//! - a blob that faults, panics or hangs is an error here and nothing there, as long as this process lives. One that hangs when it
+//!   dies keeps its thread until somebody [opens](Target::open) the process again.
 //!
 //! What cannot be promised for some victims is listed by [`Infected::crash_risks`] and refused by
 //! [`Target::require_crash_safe`].
@@ -29,7 +30,8 @@
 //!
 //! The tracer waits for its own threads only, but another thread of the host that calls `waitpid(-1)` without
 //! `__WNOTHREAD`, or waits for the victim itself (`Child::wait`), can take a stop away that this crate waits for. While it
-//! holds a victim, a thread stays on that victim's processor, and threads that it starts meanwhile do too.
+//! holds a victim, a thread stays on that victim's processor, and threads that it starts meanwhile do too. A thread of this
+//! crate's own, `pie_blob watch`, gives every wait an end.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod areas;
@@ -45,6 +47,7 @@ mod infected;
 pub mod lines;
 mod machine;
 mod note;
+mod options;
 mod place;
 mod policy;
 mod proc;
@@ -64,9 +67,10 @@ pub use arguments::{Call, Pass, Returned, Room};
 pub use crash::CrashRisk;
 pub use error::Error;
 pub use infected::{Infected, Others};
+pub use options::{MappingName, Stop};
 pub use policy::Rule;
 pub use snapshot::{Difference, Snapshot};
-pub use target::{MappingName, Stop, Target};
+pub use target::Target;
 pub use thread::{ThreadState, WayBack};
 pub use victim::Victim;
 

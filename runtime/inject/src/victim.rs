@@ -19,8 +19,9 @@ use crate::borrowed::Places;
 use crate::cpu::Beside;
 use crate::infected::Infected;
 use crate::machine::{Machine, Native};
+use crate::options::{Options, Stop};
 use crate::proc::{Personality, RunsFile, Status, StatusFile};
-use crate::target::{Options, Stop, Target};
+use crate::target::Target;
 use crate::watch::Watch;
 use crate::{CrashRisk, Error, proc};
 
