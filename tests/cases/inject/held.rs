@@ -126,3 +126,42 @@ fn a_thread_of_another_process_is_not_adopted() {
     victim.end();
     other.end();
 }
+
+/// The tracer would be told of the signal at the next resumption; nobody else may take it.
+#[test]
+fn a_thread_with_a_fault_of_its_own_is_not_borrowed() {
+    let mut victim = start(&["faults"]);
+    let pid = victim.pid();
+    let mut refused = 0;
+    for _ in 0..200 {
+        assert_eq!(ptrace(libc::PTRACE_SEIZE, pid, 0), 0);
+        assert_eq!(ptrace(libc::PTRACE_INTERRUPT, pid, 0), 0);
+        // Signals that come before the stop are the victim's.
+        loop {
+            let status = wait_for_stop(pid);
+            if status >> 16 == libc::PTRACE_EVENT_STOP {
+                break;
+            }
+            let signal = usize::try_from(libc::WSTOPSIG(status)).unwrap();
+            assert_eq!(ptrace(libc::PTRACE_INTERRUPT, pid, 0), 0);
+            assert_eq!(ptrace(libc::PTRACE_CONT, pid, signal), 0);
+        }
+        let adopted = Victim::adopt(Target::open(pid).unwrap(), &[pid], 0).unwrap();
+        match adopted.infect(&parasite::BLOB) {
+            Ok(mut infected) => {
+                assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+                infected.cure().unwrap().release().unwrap();
+            }
+            Err(Error::NotAdoptable { tid, reason }) => {
+                assert!(tid == pid && reason.contains("its own code has raised"), "{reason}");
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(ptrace(libc::PTRACE_DETACH, pid, 0), 0);
+    }
+    assert!(refused > 0, "no fault was ever pending");
+    victim.listen_anew();
+    victim.line();
+    victim.end();
+}

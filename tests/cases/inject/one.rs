@@ -129,6 +129,36 @@ fn another_thread_ends_the_process() {
 }
 
 #[test]
+fn another_thread_unmaps_the_blob() {
+    let (mut victim, infected, slept) = sleeping_while("unmaps");
+    let error = slept.unwrap_err();
+    assert!(matches!(error, Error::Fault { signal: libc::SIGSEGV, .. }), "{error}");
+    infected.cure().unwrap().release().unwrap();
+    victim.listen_anew();
+    victim.line();
+    victim.end();
+}
+
+/// What lies at the chosen base since is another's, and stays.
+#[test]
+fn another_thread_maps_where_the_blob_was_to_go() {
+    let mut victim = start(&["fills"]);
+    let target = Target::open(victim.pid()).unwrap().stop(Stop::One).prepare(&parasite::BLOB).unwrap();
+    victim.signal(libc::SIGUSR1);
+    victim.line();
+    let before = std::fs::read_to_string(format!("/proc/{}/maps", victim.pid())).unwrap();
+    let mut infected = target.require_crash_safe().seize().unwrap().infect(&parasite::BLOB).unwrap();
+    assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+    infected.cure().unwrap().release().unwrap();
+    let after = std::fs::read_to_string(format!("/proc/{}/maps", victim.pid())).unwrap();
+    let areas = |maps: &str| {
+        maps.lines().filter(|line| !line.contains("[heap]") && !line.contains("[stack]")).count()
+    };
+    assert_eq!(areas(&after), areas(&before));
+    victim.end();
+}
+
+#[test]
 fn a_child_that_another_thread_makes_has_no_copy() {
     let (mut victim, infected, slept) = sleeping_while("forks");
     assert_eq!(slept.unwrap(), 0);

@@ -64,6 +64,7 @@ fn main() {
         ["others", what] => others::when_told(what),
         ["walled", wall] => deep::walled(wall),
         ["fills"] => deep::fills_when_told(),
+        ["faults"] => rounds(risks::faults()),
         ["notes"] => rounds(risks::notes()),
         ["filtered-thread"] => rounds(risks::filtered_thread()),
         ["at-the-low-end"] => rounds(risks::at_the_low_end()),

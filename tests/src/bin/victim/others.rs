@@ -13,6 +13,7 @@ pub(crate) fn when_told(what: &str) -> ! {
         "executes" => executes,
         "exits" => exits,
         "forks" => forks,
+        "unmaps" => unmaps,
         _ => crate::usage(),
     };
     let set = leak(1_u64 << (libc::SIGUSR2 - 1));
@@ -49,6 +50,20 @@ fn executes() {
 /// Ends the process.
 fn exits() {
     kernel(libc::SYS_exit_group, [7, 0, 0, 0, 0, 0]);
+}
+
+/// Unmaps all code that belongs to no file: a blob.
+fn unmaps() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    for line in
+        maps.lines().filter(|line| line.contains(" r-xp 00000000 00:00 0 ") && !line.contains("[vdso]"))
+    {
+        let ends = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+        let number = |digits: &str| i64::from_str_radix(digits, 16).unwrap_or(0);
+        if let Some((start, end)) = ends.map(|(start, end)| (number(start), number(end))) {
+            kernel(libc::SYS_munmap, [start, end - start, 0, 0, 0, 0]);
+        }
+    }
 }
 
 /// Makes a child that waits for ever.

@@ -203,3 +203,29 @@ pub(crate) fn at_the_low_end() -> impl FnMut() -> Result<(), String> {
         Ok(())
     }
 }
+
+/// Meets a breakpoint of its own again and again, and counts how often its handler has seen one.
+pub(crate) fn faults() -> impl FnMut() -> Result<(), String> {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn handler(_: libc::c_int) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: a sigaction is plain numbers, for which zeros are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    // SAFETY: the handler does nothing but count.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut()) }, 0);
+    let mut met = 0;
+    move || {
+        for _ in 0..1000 {
+            // SAFETY: the handler comes back to the next instruction.
+            unsafe { asm!("int3") };
+            met += 1;
+            let seen = SEEN.load(Ordering::Relaxed);
+            if seen != met {
+                return Err(format!("{seen} of {met} breakpoints seen"));
+            }
+        }
+        Ok(())
+    }
+}
