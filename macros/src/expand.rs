@@ -47,6 +47,7 @@ pub(crate) fn expand(
         invocation: &invocation,
         object: &object,
         image: &image,
+        id: image.id(),
         bytes,
         constants,
         signatures,
@@ -84,6 +85,8 @@ struct Expansion<'a> {
     invocation: &'a Invocation,
     object: &'a Object,
     image: &'a Image,
+    /// The image's id: a hash of all of it, taken once for all its constants.
+    id: u64,
     bytes: Vec<u8>,
     constants: Vec<Constant<'a>>,
     /// What the compiler is to be asked about each constant.
@@ -184,7 +187,7 @@ impl Expansion<'_> {
         let runtime = self.invocation.options.runtime(true);
         let image = self.image;
         let name = self.invocation.name.value();
-        let id = image.id();
+        let id = self.id;
         // The runtime's enumerators are called as those of the image.
         let architecture = format_ident!("{}", format!("{:?}", image.architecture()));
         let (size, align, packed) = (image.size(), image.align(), image.packed());
@@ -256,7 +259,7 @@ impl Expansion<'_> {
     fn constant(&self, constant: &Constant<'_>) -> TokenStream {
         let runtime = self.invocation.options.runtime(true);
         let Constant { name, symbol, item } = constant;
-        let (offset, id) = (symbol.offset(), self.image.id());
+        let (offset, id) = (symbol.offset(), self.id);
         let what = match symbol.kind() {
             SymbolKind::Code => "function",
             SymbolKind::Data => "static",
