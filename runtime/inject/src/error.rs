@@ -1,6 +1,7 @@
 //! Everything that can go wrong, typed: what was being done, to whom, and what the answer was.
 
-use std::fmt;
+mod words;
+
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use pie_blob::LoadError;
 
 use crate::sys::end;
 use crate::{CrashRisk, Rule};
+use words::{At, Child, Fell, How, Listed, SignalName};
 
 /// Why an injection did not happen or did not end well. Whatever it says, the victim was left as it was, as far as
 /// it still lives and unless the variant says otherwise.
@@ -373,88 +375,6 @@ pub enum Error {
         /// The blob's name.
         blob: &'static str,
     },
-}
-
-/// The child that a thread waits for.
-struct Child(Option<i32>);
-
-impl fmt::Display for Child {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(child) => write!(f, "process {child}"),
-            None => f.write_str("its child"),
-        }
-    }
-}
-
-/// How a process ended, in parentheses.
-struct How(Option<ExitStatus>);
-
-impl fmt::Display for How {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(status) => write!(f, " ({status})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A list, its items separated by semicolons.
-struct Listed<'a, T>(&'a [T]);
-
-impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, item) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_str("; ")?;
-            }
-            write!(f, "{item}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A place in the blob.
-struct At<'a>(Option<u64>, &'a Option<(String, u64)>);
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0, self.1) {
-            (Some(offset), Some((name, within))) => write!(f, "offset {offset:#x} ({name}+{within:#x})"),
-            (Some(offset), None) => write!(f, "offset {offset:#x}"),
-            (None, _) => f.write_str("a place outside of the blob"),
-        }
-    }
-}
-
-/// Where a fault happened, and where that was called from.
-struct Fell<'a>(Option<u64>, Option<u64>, &'a Option<(String, u64)>);
-
-impl fmt::Display for Fell<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        At(self.0, self.2).fmt(f)?;
-        match (self.0, self.1) {
-            (None, Some(_)) => write!(f, ", called from {}", At(self.1, self.2)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The signals that code raises by itself, by name.
-struct SignalName(i32);
-
-impl fmt::Display for SignalName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            libc::SIGSEGV => f.write_str("SIGSEGV"),
-            libc::SIGBUS => f.write_str("SIGBUS"),
-            libc::SIGILL => f.write_str("SIGILL"),
-            libc::SIGFPE => f.write_str("SIGFPE"),
-            libc::SIGTRAP => f.write_str("SIGTRAP"),
-            libc::SIGSYS => f.write_str("SIGSYS"),
-            other => write!(f, "signal {other}"),
-        }
-    }
 }
 
 impl Error {

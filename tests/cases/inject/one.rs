@@ -102,6 +102,28 @@ fn a_thread_of_another_process_is_let_go() {
     other.end();
 }
 
+/// Another host holds one of its threads, and the first is traced by nobody.
+#[test]
+fn a_second_host_is_told_of_the_first() {
+    let mut victim = start(&["busy", "2"]);
+    let pid = victim.pid();
+    let held = Victim::seize(pid).unwrap();
+    let tid = *held.threads().iter().find(|tid| **tid != pid).unwrap();
+    held.release().unwrap();
+    let mut infected =
+        Target::open(pid).unwrap().stop(Stop::Thread(tid)).seize().unwrap().infect(&parasite::BLOB).unwrap();
+    let other = std::thread::spawn(move || {
+        let error = Target::open(pid).and_then(Target::seize).map(drop).unwrap_err();
+        assert!(matches!(error, Error::AlreadyTraced { .. }), "{error}");
+    });
+    other.join().unwrap();
+    assert_eq!(infected.call(parasite::PING, ()).unwrap(), 42);
+    infected.cure().unwrap().release().unwrap();
+    victim.listen_anew();
+    victim.line();
+    victim.end();
+}
+
 #[test]
 fn another_thread_executes_a_program() {
     let begin = Instant::now();

@@ -30,7 +30,7 @@ impl Victim {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) || self.is_dead(tid) => {
                 return Err(Error::NoSuchThread { pid, tid });
             }
-            Err(source) => return Err(self.seizure_refused(source)),
+            Err(source) => return Err(self.seizure_refused(tid, source)),
         }
         self.threads.push(tid);
         self.look_at_seized(tid)?;
@@ -110,7 +110,7 @@ impl Victim {
                     }
                     // The child of a traced thread, traced from its start.
                     Err(_) if !self.threads.is_empty() && self.is_ours(tid) => stopping.push(tid),
-                    Err(source) => return Err(self.seizure_refused(source)),
+                    Err(source) => return Err(self.seizure_refused(tid, source)),
                 }
             }
             // Known from here on, so that each is let go whatever fails.
@@ -232,17 +232,14 @@ impl Victim {
     }
 
     /// Says why the kernel would not let a thread be seized.
-    pub(super) fn seizure_refused(&self, source: std::io::Error) -> Error {
+    pub(super) fn seizure_refused(&self, tid: i32, source: std::io::Error) -> Error {
         let pid = self.pid;
-        match self.status_file.read(pid) {
-            // Once it is seized, this one's.
-            Ok(status)
-                if status.tracer != 0 && (self.threads.is_empty() || status.tracer != sys::gettid()) =>
-            {
-                Error::AlreadyTraced { pid, tracer: status.tracer }
-            }
-            Err(error) => error,
-            _ => policy::not_permitted(pid, "trace it", source),
+        // A thread that was seized already is this tracer's own, unless that was by another victim of its.
+        let others =
+            |tracer: &i32| *tracer != 0 && (self.threads.is_empty() || *tracer != self.watch.tracer());
+        match proc::tracer_of(tid).filter(others) {
+            Some(tracer) => Error::AlreadyTraced { pid, tracer },
+            None => policy::not_permitted(pid, "trace it", source),
         }
     }
 }
