@@ -218,6 +218,8 @@ impl Mapped {
     ///
     /// [`MapError::OtherBlob`] when the offset is none of this blob's.
     ///
+    /// A panic of the blob's ends this process: `pie_blob_std` writes message and place to standard error and aborts.
+    ///
     /// # Safety
     ///
     /// `F` is the export's ABI, and the function is not called after the mapping is dropped.

@@ -272,3 +272,32 @@ mod objects {
         }
     }
 }
+
+/// A blob that is called as a function has no host that its panic could be told to: it is told to whoever reads, and the
+/// process ends.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn a_panic_in_the_own_process_is_loud() {
+    use std::os::unix::process::ExitStatusExt;
+
+    use pie_blob_wild::wild;
+
+    const AGAIN: &str = "PIE_BLOB_TEST_PANICS";
+    if std::env::var_os(AGAIN).is_some() {
+        let mapped = wild::BLOB.map().unwrap();
+        // SAFETY: the type is the export's own, and the mapping outlives the call.
+        let panics = unsafe { mapped.function(wild::PANICS) }.unwrap();
+        // SAFETY: the export takes a number.
+        unsafe { panics(7) };
+        unreachable!("a panic does not come back");
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "a_panic_in_the_own_process_is_loud", "--nocapture"]).env(AGAIN, "1");
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
+    assert!(
+        said.contains("a blob panicked at") && said.contains("src/lib.rs:") && said.contains('7'),
+        "{said}"
+    );
+}

@@ -40,6 +40,33 @@ mod handler {
         unsafe { __pie_blob_panicked() }
     }
 
+    /// Where a panic ends that nobody waits for: in a blob that was mapped into a process and called there as a function.
+    #[cfg(all(feature = "call", not(feature = "enter"), target_arch = "x86_64"))]
+    #[unsafe(no_mangle)]
+    extern "C" fn __pie_blob_panicked_alone() -> ! {
+        // SAFETY: the panic handler has written the note and is over.
+        let note = unsafe { &*(&raw const __pie_blob_panic) };
+        let (file, message) = (note.file(), note.message());
+        crate::logln!(2, "a blob panicked at {file}:{}:{}: {message}", note.line, note.column);
+        abort()
+    }
+
+    /// Ends the process as `abort(3)` does.
+    #[cfg(all(feature = "call", not(feature = "enter"), target_arch = "x86_64"))]
+    fn abort() -> ! {
+        use syscalls::{Sysno, syscall1, syscall3};
+
+        use crate::sys::{getpid, gettid, sign_extended};
+
+        const SIGABRT: usize = 6;
+        // SAFETY: takes three numbers.
+        let _ = unsafe { syscall3(Sysno::tgkill, sign_extended(getpid()), sign_extended(gettid()), SIGABRT) };
+        loop {
+            // It is blocked, or its handler has come back. SAFETY: takes a number and does not come back.
+            let _ = unsafe { syscall1(Sysno::exit_group, 128 + SIGABRT) };
+        }
+    }
+
     #[cfg(not(all(feature = "call", not(feature = "enter"), target_arch = "x86_64")))]
     fn end() -> ! {
         // SAFETY: an illegal instruction is the only way to say that nothing can go on here.

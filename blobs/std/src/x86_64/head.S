@@ -205,6 +205,9 @@ __pie_blob_done:
         .hidden __pie_blob_panicked
         .type   __pie_blob_panicked, @function
 __pie_blob_panicked:
+        # Code that was called as a function, not through the entry, has no host that could end its call.
+        cmpq    $0, SIGNAL(%rip)
+        je      __pie_blob_panicked_alone
         xorl    %ebx, %ebx
         movl    $2, %ebp
         jmp     .Lend
