@@ -214,11 +214,11 @@ impl Mapped {
     /// # Ok::<(), pie_blob::MapError>(())
     /// ```
     ///
+    /// A panic of the blob's ends this process: `pie_blob_std` writes message and place to standard error and aborts.
+    ///
     /// # Errors
     ///
     /// [`MapError::OtherBlob`] when the offset is none of this blob's.
-    ///
-    /// A panic of the blob's ends this process: `pie_blob_std` writes message and place to standard error and aborts.
     ///
     /// # Safety
     ///
