@@ -19,9 +19,19 @@ use crate::{Error, proc, restart};
 /// was pending and is no longer is one. Neither is a difference that the area of the main stack reaches further down than it
 /// did, as after a push: an injection may need pages there that the victim has not come to yet. Areas of files are told apart
 /// by device, inode and offset, not by names.
+///
+/// While other threads of the victim run ([`Stop`](crate::Stop)), its areas, descriptors and pending signals are theirs to
+/// change: only what is the stopped thread's own is taken and compared then.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     threads: BTreeMap<i32, Thread>,
+    /// What the threads share; none while some of them run.
+    process: Option<Process>,
+}
+
+/// What the threads of a process share.
+#[derive(Clone, Debug)]
+struct Process {
     areas: Vec<Area>,
     /// The names of the first of them, by address: for messages.
     names: BTreeMap<u64, String>,
@@ -105,13 +115,17 @@ impl Victim {
             let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
             threads.insert(tid, Thread { registers, state, mask });
         }
+        let process = if self.others_run() { None } else { Some(self.shared()?) };
+        Ok(Snapshot { threads, process })
+    }
+
+    fn shared(&self) -> Result<Process, Error> {
         let status = proc::StatusFile::open(self.pid)?.read(self.pid)?;
         // The files of the first thread are empty when it has ended.
         let living = self.first_thread()?;
         let maps = MapsFile::open(living)?;
         let areas = maps.all()?;
-        Ok(Snapshot {
-            threads,
+        Ok(Process {
             names: maps.names(&areas),
             areas,
             signals: Signals { pending: status.pending, ignored: status.ignored, caught: status.caught },
@@ -142,6 +156,22 @@ impl Snapshot {
                 found.push(Difference::SignalMask(*tid));
             }
         }
+        if let (Some(before), Some(after)) = (&self.process, &later.process) {
+            found.extend(before.differences(after));
+        }
+        found
+    }
+
+    /// Whether what its threads share was taken as well: not while some of them ran.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.process.is_some()
+    }
+}
+
+impl Process {
+    fn differences(&self, later: &Self) -> Vec<Difference> {
+        let mut found = Vec::new();
         let (gone, new) = one_sided(&self.areas, &later.areas);
         found.extend(gone.into_iter().map(|area| Difference::Area(self.described(area))));
         found.extend(new.into_iter().map(|area| Difference::Area(later.described(area))));
@@ -214,7 +244,7 @@ mod tests {
     fn of(areas: Vec<Area>) -> Snapshot {
         let signals = Signals { pending: 0, ignored: 0, caught: 0 };
         let (threads, names, descriptors) = Default::default();
-        Snapshot { threads, areas, names, signals, descriptors }
+        Snapshot { threads, process: Some(Process { areas, names, signals, descriptors }) }
     }
 
     fn stack(range: Range<u64>) -> Area {
@@ -269,9 +299,10 @@ mod tests {
 
     #[test]
     fn a_signal_that_comes_is_no_difference_and_a_lost_one_is() {
-        let with = |pending, ignored, caught| Snapshot {
-            signals: Signals { pending, ignored, caught },
-            ..of(vec![])
+        let with = |pending, ignored, caught| {
+            let mut snapshot = of(vec![]);
+            snapshot.process.as_mut().unwrap().signals = Signals { pending, ignored, caught };
+            snapshot
         };
         assert_eq!(with(0b01, 1, 2).differences(&with(0b11, 1, 2)), []);
         for later in [with(0b10, 1, 2), with(0b01, 3, 2), with(0b01, 1, 0)] {
@@ -281,9 +312,10 @@ mod tests {
 
     #[test]
     fn descriptors_that_changed_are_named_once() {
-        let with = |descriptors: &[(i32, u64)]| Snapshot {
-            descriptors: descriptors.iter().copied().collect(),
-            ..of(vec![])
+        let with = |descriptors: &[(i32, u64)]| {
+            let mut snapshot = of(vec![]);
+            snapshot.process.as_mut().unwrap().descriptors = descriptors.iter().copied().collect();
+            snapshot
         };
         let found = with(&[(0, 1), (1, 2), (2, 3)]).differences(&with(&[(0, 1), (1, 7), (5, 3)]));
         assert_eq!(found, [1, 2, 5].map(Difference::Descriptor));

@@ -78,6 +78,25 @@ fn the_thread_that_is_named_runs_the_blob() {
     victim.end();
 }
 
+/// What the threads share is the others' to change meanwhile.
+#[test]
+fn what_others_do_is_no_difference() {
+    let mut victim = start(&["threads", "4"]);
+    for _ in 0..20 {
+        let held = one(victim.pid());
+        let before = held.snapshot().unwrap();
+        assert!(!before.is_whole());
+        let mut infected = held.infect(&wild::BLOB).unwrap();
+        infected.call(wild::COMPUTES, (3_000_000,)).unwrap();
+        let cured = infected.cure().unwrap();
+        assert_eq!(before.differences(&cured.snapshot().unwrap()), []);
+        cured.release().unwrap();
+    }
+    let alone = start(&["nanosleep"]);
+    assert!(one(alone.pid()).snapshot().unwrap().is_whole());
+    victim.end();
+}
+
 #[test]
 fn where_it_must_be_crash_safe_it_is_the_first() {
     let mut victim = start(&["threads", "3"]);

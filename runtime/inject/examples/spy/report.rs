@@ -121,9 +121,11 @@ fn write_seen(f: &mut fmt::Formatter<'_>, seen: &Seen) -> fmt::Result {
         writeln!(f, "CHANGED: {difference}")?;
     }
     if seen.differences.is_empty() {
+        let shared =
+            if seen.whole { ", dispositions, memory map, descriptors" } else { " (other threads ran)" };
         writeln!(
             f,
-            "compared: registers, extended state, signal masks, dispositions, memory map, descriptors: equal"
+            "compared: registers, extended state, signal mask of each stopped thread{shared}: equal"
         )?;
     }
     Ok(())

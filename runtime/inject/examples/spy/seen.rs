@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) elf_magic: Option<String>,
     pub(crate) crash_risks: Vec<String>,
     pub(crate) victim_stopped_us: f64,
+    /// Whether what threads share was compared: not while some of them ran.
+    pub(crate) whole: bool,
     pub(crate) differences: Vec<String>,
     pub(crate) unharmed: bool,
     pub(crate) own_account: Option<Account>,
@@ -114,6 +116,7 @@ pub(crate) fn look(pid: i32, stop: Stop) -> Result<Seen> {
         elf_magic,
         crash_risks,
         victim_stopped_us: micros(stopped_since, released),
+        whole: before.is_whole() && after.is_whole(),
         unharmed: differences.is_empty(),
         differences,
         own_account: None,
