@@ -8,6 +8,16 @@ pub const FIRST_CALL: u64 = 1;
 /// In `rbx` at the first entry: children that the process makes get no copy of the mapping (`MADV_DONTFORK`).
 pub const KEEP_FROM_CHILDREN: u64 = 2;
 
+/// In `r12` at entry: how the call ends. The thread sends `signal` to itself, which is `thread` of `process` as the process
+/// counts them.
+#[must_use]
+pub const fn ending(signal: i32, process: i32, thread: i32) -> u64 {
+    // Ids have 22 bits at most (`PID_MAX_LIMIT`), signals 7.
+    const ID: u32 = 0xfff_ffff;
+    let (signal, process, thread) = (signal.unsigned_abs(), process.unsigned_abs(), thread.unsigned_abs());
+    (signal & 0xff) as u64 | ((process & ID) as u64) << 8 | ((thread & ID) as u64) << 36
+}
+
 /// In `rbp` at the end: the export returned; `rbx` is its result.
 pub const RETURNED: u64 = 0;
 
@@ -151,6 +161,11 @@ mod tests {
         let read = PanicNote::parse(&bytes).unwrap();
         assert_eq!((read.file(), read.line, read.column), ("src/lib.rs", 7, 9));
         assert_eq!(read.message(), "ü".repeat(166));
+    }
+
+    #[test]
+    fn what_ends_a_call_has_its_places() {
+        assert_eq!(ending(23, 0x12_3456, 0x3f_ffff), 23 | 0x12_3456 << 8 | 0x3f_ffff << 36);
     }
 
     #[test]

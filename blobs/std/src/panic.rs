@@ -35,6 +35,12 @@ mod handler {
     fn end() -> ! {
         unsafe extern "C" {
             fn __pie_blob_panicked() -> !;
+            static __pie_blob_stack_top: u64;
+        }
+        let signal = (&raw const __pie_blob_stack_top).wrapping_sub(1);
+        // SAFETY: the last word of the blob's own stack, which only `head.S` writes, before any code of the blob's runs.
+        if unsafe { signal.read() } == 0 {
+            alone()
         }
         // SAFETY: `head.S` ends the call from there whatever the stack and the registers hold.
         unsafe { __pie_blob_panicked() }
@@ -42,8 +48,7 @@ mod handler {
 
     /// Where a panic ends that nobody waits for: in a blob that was mapped into a process and called there as a function.
     #[cfg(all(feature = "call", not(feature = "enter"), target_arch = "x86_64"))]
-    #[unsafe(no_mangle)]
-    extern "C" fn __pie_blob_panicked_alone() -> ! {
+    fn alone() -> ! {
         // SAFETY: the panic handler has written the note and is over.
         let note = unsafe { &*(&raw const __pie_blob_panic) };
         let (file, message) = (note.file(), note.message());

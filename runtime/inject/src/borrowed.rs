@@ -275,6 +275,8 @@ impl Borrowed {
             arguments,
             first,
             keep_from_children,
+            process: self.ids.0,
+            thread: self.ids.1,
             end,
             call,
             resume,

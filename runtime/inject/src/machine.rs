@@ -96,8 +96,10 @@ pub(crate) struct Entering {
     pub(crate) first: bool,
     /// Whether children of the victim's are to have no copy.
     pub(crate) keep_from_children: bool,
-    /// The signal that ends the call.
+    /// The signal that ends the call, and who it is sent to: the process and the thread, as the victim counts them.
     pub(crate) end: i32,
+    pub(crate) process: i32,
+    pub(crate) thread: i32,
     /// Where it can make its last system call, and the frame that follows; 0 for none.
     pub(crate) call: u64,
     pub(crate) resume: u64,

@@ -6,7 +6,8 @@
 #   %rbx                       bit 0: the mapping is still R-X everywhere, give the segments their permissions
 #                              bit 1: and keep the mapping from children of the process
 #   %r10                       an XSAVE area of the state to continue with, 0 for none
-#   %r12                       the signal that ends the call: nothing to the process unless it is traced
+#   %r12                       bits 0-7: the signal that ends the call, nothing to the process unless it is traced;
+#                              bits 8-35 the process's id, bits 36-63 the thread's, as the process counts them
 #   %r13                       a `syscall; ret` outside of the blob, 0 for none
 #   %r14                       a signal frame of the state to continue with, 0 for none
 #   %r15                       the bytes mapped, from offset 0: the image and room for arguments behind it
@@ -24,9 +25,7 @@
         .set    SYS_rt_sigreturn, 15
         .set    SYS_madvise, 28
         .set    SYS_pause, 34
-        .set    SYS_getpid, 39
         .set    SYS_prctl, 157
-        .set    SYS_gettid, 186
         .set    SYS_tgkill, 234
         .set    PROT_NONE, 0
         .set    PROT_READ, 1
@@ -34,8 +33,10 @@
         .set    PR_SET_VMA, 0x53564d61
         .set    MADV_DONTFORK, 10
         .set    XSAVE_FEATURES, 472
+        .set    ID, 0xfffffff
 
-        # What the end of a call needs lies above the stack that the export has: in a page that the call touches anyway.
+        # What the end of a call needs lies above the stack that the export has: in a page that the call touches anyway. The
+        # first of it is not 0 once a host has entered the blob, which the panic handler asks.
         .set    SIGNAL, __pie_blob_stack_top - 8
         .set    GADGET, __pie_blob_stack_top - 16
         .set    FRAME, __pie_blob_stack_top - 24
@@ -151,13 +152,12 @@ __pie_blob_entry:
         # thread that was on its alternate stack already has that overwritten otherwise.
         movq    OWN_STACK(%rip), %rsp
 .Lsend:
-        movl    $SYS_getpid, %eax
-        syscall
-        movl    %eax, %edi
-        movl    $SYS_gettid, %eax
-        syscall
-        movl    %eax, %esi
-        movl    %r12d, %edx
+        movq    %r12, %rdi
+        shrq    $8, %rdi
+        andl    $ID, %edi
+        movq    %r12, %rsi
+        shrq    $36, %rsi
+        movzbl  %r12b, %edx
         movl    $SYS_tgkill, %eax
         syscall
         .globl  __pie_blob_done
@@ -205,9 +205,6 @@ __pie_blob_done:
         .hidden __pie_blob_panicked
         .type   __pie_blob_panicked, @function
 __pie_blob_panicked:
-        # Code that was called as a function, not through the entry, has no host that could end its call.
-        cmpq    $0, SIGNAL(%rip)
-        je      __pie_blob_panicked_alone
         xorl    %ebx, %ebx
         movl    $2, %ebp
         jmp     .Lend

@@ -19,9 +19,11 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn begin(victim: &Victim, borrowed: &Borrowed) -> Self {
         let tid = borrowed.tid;
-        let known = borrowed.switches.map(|switches| switches + borrowed.stops);
+        let runs = victim.runs(tid);
+        // What was read before the stop holds if the thread has not run in between.
+        let slept_on = borrowed.runs.is_some_and(|before| runs == Some(before + borrowed.stops));
+        let known = borrowed.switches.filter(|_| slept_on).map(|switches| switches + borrowed.stops);
         let switches = known.or_else(|| proc::voluntary_switches(tid));
-        let runs = borrowed.runs.map(|runs| runs + borrowed.stops).or_else(|| victim.runs(tid));
         Self { runs, switches, stops: borrowed.stops }
     }
 

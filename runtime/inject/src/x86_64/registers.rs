@@ -206,7 +206,7 @@ impl Machine for Registers {
             r8,
             r9,
             r10: entry.state,
-            r12: u64::from(entry.end.unsigned_abs()),
+            r12: abi::ending(entry.end, entry.process, entry.thread),
             r13: entry.call,
             r14: entry.resume,
             r15: entry.span,
