@@ -5,6 +5,8 @@
 
 #[path = "inject/afterwards.rs"]
 mod afterwards;
+#[path = "inject/beside.rs"]
+mod beside;
 #[path = "inject/blobs.rs"]
 mod blobs;
 #[path = "inject/descriptors.rs"]

@@ -11,7 +11,7 @@
 //! through them.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Error;
 use crate::areas::{Area, MapsFile};
@@ -35,6 +35,7 @@ pub(crate) struct Stack {
     /// Where it began when it was looked at last.
     low: AtomicU64,
     pagemap: Pagemap,
+    claimed: AtomicBool,
 }
 
 /// A place for frames.
@@ -50,7 +51,23 @@ impl Stack {
     pub(crate) fn among(areas: &[Area], tid: i32) -> Option<Self> {
         let stack = areas.iter().find(|area| area.is_stack())?;
         let (low, end) = (AtomicU64::new(stack.range.start), stack.range.end);
-        Some(Self { end, low, pagemap: Pagemap::open(tid).ok()? })
+        Some(Self { end, low, pagemap: Pagemap::open(tid).ok()?, claimed: AtomicBool::new(false) })
+    }
+
+    /// Claims the room below what is used for this host; `false` where another host has it. Looking for room and laying frames
+    /// there are two steps, and where not all threads are stopped another host may take them at the same time, in another
+    /// thread: it would find the same room.
+    pub(crate) fn claim(&self) -> bool {
+        let claimed = self.claimed.load(Ordering::Relaxed) || self.pagemap.claim();
+        self.claimed.store(claimed, Ordering::Relaxed);
+        claimed
+    }
+
+    /// Gives the claim up, if there is one.
+    pub(crate) fn give_up(&self) {
+        if self.claimed.swap(false, Ordering::Relaxed) {
+            self.pagemap.give_up();
+        }
     }
 
     /// Finds `len` bytes (whole pages) in which nobody can have anything. `pointers` are the stack pointers of the threads that

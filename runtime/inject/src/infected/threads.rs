@@ -64,6 +64,7 @@ impl Infected {
             return session.call_with(export, arguments);
         }
         session.may_run_others(tid)?;
+        session.victim.claim_stack(session.target.stack.as_ref())?;
         session.move_to(tid, others)?;
         session.victim.let_others_run(tid)?;
         let result = session.call_with(export, arguments);

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use super::count;
+use super::{check, count};
 
 /// The memory map of one process, page by page, as long as it runs the program that it runs now.
 #[derive(Debug)]
@@ -14,6 +15,27 @@ impl Pagemap {
     pub(crate) fn open(pid: i32) -> io::Result<Self> {
         count();
         File::open(format!("/proc/{pid}/pagemap")).map(Self)
+    }
+
+    /// Claims the address space among those who look at it through this file; `false` where another has claimed it and still
+    /// lives. Claiming it twice is claiming it once.
+    ///
+    /// All that open the file share its inode as long as one has it open, and the kernel gives the lock up when this host ends.
+    pub(crate) fn claim(&self) -> bool {
+        let claimed = self.lock(libc::LOCK_EX | libc::LOCK_NB);
+        !claimed.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Gives that up.
+    pub(crate) fn give_up(&self) {
+        // It can only fail where nothing was claimed.
+        let _ = self.lock(libc::LOCK_UN);
+    }
+
+    fn lock(&self, how: libc::c_int) -> io::Result<()> {
+        count();
+        // SAFETY: takes two numbers, of which the first is an open descriptor.
+        check(libc::c_long::from(unsafe { libc::flock(self.0.as_raw_fd(), how) })).map(drop)
     }
 
     /// Whether each of `pages` pages from number `first` on has been used: it is in memory or swapped out. A page that is

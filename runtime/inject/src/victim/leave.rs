@@ -118,6 +118,9 @@ impl Victim {
                 result = result.and(Err(Error::kernel("let it go", self.pid)(error)));
             }
         }
+        if let Some(stack) = self.target.as_ref().and_then(|target| target.stack.as_ref()) {
+            stack.give_up();
+        }
         result
     }
 }

@@ -1,10 +1,11 @@
 //! Seizing threads: all until none is missing, or one.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Victim;
 use super::stop::Halt;
+use crate::stack::Stack;
 use crate::sys::ptrace;
 use crate::{Error, policy, proc, sys};
 
@@ -45,8 +46,32 @@ impl Victim {
         }
         // Any of them may have executed a program or ended meanwhile: that is seen by whoever waits next.
         self.others_run = self.status.threads > 1;
+        if self.others_run {
+            self.claim_stack(self.target.as_ref().and_then(|target| target.stack.as_ref()))?;
+        }
         self.first_runs = tid != pid && !proc::has_ended(pid);
         Ok(())
+    }
+
+    /// Makes sure that no other host lays frames while threads run that it may have stopped.
+    pub(crate) fn claim_stack(&self, stack: Option<&Stack>) -> Result<(), Error> {
+        /// How long another host may take to give its claim up once it has let its thread go.
+        const GIVEN_UP_WITHIN: Duration = Duration::from_millis(5);
+        let begin = Instant::now();
+        while stack.is_some_and(|stack| !stack.claim()) {
+            let tracer = self.other_tracer();
+            if tracer.is_some() || begin.elapsed() > GIVEN_UP_WITHIN {
+                return Err(Error::AlreadyTraced { pid: self.pid, tracer: tracer.unwrap_or(0) });
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        Ok(())
+    }
+
+    /// Somebody else who traces a thread of the process.
+    fn other_tracer(&self) -> Option<i32> {
+        let mut tracers = proc::threads(self.pid).ok()?.into_iter().filter_map(proc::tracer_of);
+        tracers.find(|tracer| *tracer != 0 && *tracer != self.watch.tracer())
     }
 
     /// Looks at a thread that has just been seized and still runs, because that takes as long as ten other requests.
