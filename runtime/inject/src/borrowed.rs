@@ -312,14 +312,7 @@ impl Borrowed {
                 let alone = self.tid != victim.pid && victim.goes_on();
                 Err(self.forget(victim, if alone { Gone::Ended } else { Gone::Died(status) }))
             }
-            // The first thread has ended by itself, which is not reported while others live. Where all are killed, those end
-            // a moment later.
-            None if self.tid == victim.pid && proc::has_ended(self.tid) => {
-                match victim.first_has_ended_alone() {
-                    true => Err(self.forget(victim, Gone::Ended)),
-                    false => self.wait(victim, until, end),
-                }
-            }
+            None if self.tid == victim.pid && proc::has_ended(self.tid) => Err(self.first_ended(victim)),
             // Another thread has executed a program and has this one's id now.
             None if !victim.is_ours(self.tid) => Err(self.forget(victim, Gone::Changed)),
             change => {
@@ -327,6 +320,22 @@ impl Borrowed {
                 Ok((change, waited.overdue))
             }
         }
+    }
+
+    /// The first thread has ended, which is not reported while others live: by itself, or all are killed and those end a moment
+    /// later. Where one of them is another tracer's it takes as long as that one likes.
+    fn first_ended(&mut self, victim: &mut Victim) -> Error {
+        if victim.first_has_ended_alone() {
+            return self.forget(victim, Gone::Ended);
+        }
+        let until = Instant::now() + victim.options.stop_within;
+        let waited = victim.wait(self.tid, until, None);
+        let mut status = None;
+        if waited.is_ok_and(|waited| waited.change.is_some()) {
+            status = sys::end::status(self.tid);
+            wait::take_end(self.tid);
+        }
+        self.forget(victim, Gone::Died(status))
     }
 
     /// Waits for what becomes of the thread at once.
