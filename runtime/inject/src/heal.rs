@@ -156,6 +156,11 @@ impl Victim {
         let pid = self.pid;
         let frames = found.address..found.address + found.left.len as u64;
         let Some(target) = self.target.take() else { return Err(Error::NoSuchProcess { pid }) };
+        // The process ran on when they were found: they may have been taken back, and what lies there now be its own.
+        if target.frames_at(found.address) != Some(found.left) {
+            self.target = Some(target);
+            return Ok(());
+        }
         let cleared = self.bring_home(&target, found, &frames).and_then(|()| match &found.mapping {
             Some(rest) => self.unmap(&target, rest),
             None => {
