@@ -39,6 +39,8 @@ pub(crate) struct Borrowed {
     resume_at: u64,
     state: <Native as Machine>::State,
     mask: u64,
+    /// Signals that its own code has raised and that it blocks: pending, and not to be taken by somebody else's code.
+    blocked_faults: u64,
     /// The signal that ends calls.
     end: i32,
     /// Whether the victim catches it or waits for it: none was free of that.
@@ -64,8 +66,6 @@ pub(crate) struct Borrowed {
     switches: Option<u64>,
     /// How often it had been given one.
     runs: Option<u64>,
-    /// How often it had gone to sleep when it was stopped, where that is wanted.
-    sleeps: Option<u64>,
     /// How long it was waited for in vain: it runs, and cannot be given anything back.
     lost: Option<Duration>,
     /// How it has ended, if it has.
@@ -115,7 +115,7 @@ impl Borrowed {
     ) -> Result<Self, Error> {
         let pid = victim.pid;
         let kernel = |action| Error::kernel(action, pid);
-        victim.deliver_faults(tid)?;
+        let blocked_faults = victim.deliver_faults(tid)?;
         let ids = victim.assess_thread(tid)?;
         let Some(original) = Native::of(tid).map_err(kernel("read registers"))? else {
             return Err(Error::Compat { pid });
@@ -145,6 +145,7 @@ impl Borrowed {
             resume_at,
             state,
             mask,
+            blocked_faults,
             end,
             end_means_something,
             gadgets: target.gadgets,
@@ -158,7 +159,6 @@ impl Borrowed {
             stops: 0,
             switches: None,
             runs: None,
-            sleeps: victim.sleeps_at_stop(tid, &original),
             lost: None,
             gone: None,
         };
@@ -301,7 +301,9 @@ impl Borrowed {
             Ok(waited) => waited,
             // Another thread, which was left running, has executed a program: this one is no more.
             Err(source) if source.raw_os_error() == Some(libc::ECHILD) => {
-                return Err(self.forget(victim, Gone::Changed));
+                // The watchdog may have taken its end before this thread waited for it.
+                let ended = !victim.threads.contains(&self.tid) && victim.goes_on();
+                return Err(self.forget(victim, if ended { Gone::Ended } else { Gone::Changed }));
             }
             Err(source) => return Err(Error::kernel("wait for it", victim.pid)(source)),
         };

@@ -231,14 +231,11 @@ impl Victim {
         if blob.contains(&place) || blob.contains(&stack) || frames.contains(&stack) {
             return Ok(Whereabouts::Astray);
         }
-        // It unmaps the blob before it takes its own state up.
-        if mapped {
-            return Ok(Whereabouts::InHandler);
-        }
         let mask = ptrace::get_signal_mask(tid).map_err(Error::kernel("read the signal mask", self.pid))?;
         // While a blob runs everything else is blocked, also in the handler of the signal that has ended its call.
         let blocks_all = |mask: u64| mask | NEVER_BLOCKED == u64::MAX;
-        let in_handler = mask != left.mask && blocks_all(mask);
+        // A thread that blocks all signals itself is home once it has unmapped the blob.
+        let in_handler = blocks_all(mask) && (mapped || mask != left.mask);
         Ok(if in_handler { Whereabouts::InHandler } else { Whereabouts::Home })
     }
 

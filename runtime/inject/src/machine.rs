@@ -43,8 +43,6 @@ pub(crate) trait Machine: Copy + Debug + PartialEq {
 
     /// The system call that the thread was stopped in.
     fn system_call(&self) -> Option<i64>;
-    /// The arguments of that call.
-    fn arguments(&self) -> [u64; 6];
     /// What that call answers: a value, a negated error number, or a restart code of the kernel's.
     fn answer(&self) -> i64;
     /// The same with another answer.

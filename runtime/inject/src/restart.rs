@@ -49,62 +49,24 @@ const STOPPED_BY_A_STOP: [i64; 21] = [
 const SYS_EPOLL_PWAIT2: i64 = 441;
 const SYS_IO_PGETEVENTS: i64 = 333;
 
-const EAGAIN: i64 = -11;
-
-/// Calls with a time-out that a stop makes start again: the argument that has the time, whether that is a number of
-/// milliseconds or the address of a time, and what they answer once the time has passed.
-const TIMED: [(i64, usize, bool, i64); 7] = [
-    (libc::SYS_epoll_wait, 3, true, 0),
-    (libc::SYS_epoll_pwait, 3, true, 0),
-    (SYS_EPOLL_PWAIT2, 3, false, 0),
-    (libc::SYS_rt_sigtimedwait, 2, false, EAGAIN),
-    (libc::SYS_semtimedop, 3, false, EAGAIN),
-    (libc::SYS_io_getevents, 4, false, 0),
-    (SYS_IO_PGETEVENTS, 4, false, 0),
+/// Calls with a time-out that a stop makes start again: the argument that has the time, and whether that is a number of
+/// milliseconds, an `int`, or the address of a time.
+const TIMED: [(i64, usize, bool); 7] = [
+    (libc::SYS_epoll_wait, 3, true),
+    (libc::SYS_epoll_pwait, 3, true),
+    (SYS_EPOLL_PWAIT2, 3, false),
+    (libc::SYS_rt_sigtimedwait, 2, false),
+    (libc::SYS_semtimedop, 3, false),
+    (libc::SYS_io_getevents, 4, false),
+    (SYS_IO_PGETEVENTS, 4, false),
 ];
 
-/// How long a call waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Time {
-    Milliseconds(u64),
-    /// Where a `struct timespec` lies.
-    At(u64),
-}
-
-/// The time-out of a wait, and what it answers then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimeOut {
-    pub(crate) time: Time,
-    pub(crate) answer: i64,
-}
-
-/// The time-out of a call that a stop makes start again; `None` where it has none, or goes on where it was.
-pub(crate) fn time_out_of(call: i64, arguments: &[u64]) -> Option<TimeOut> {
-    let (_, argument, milliseconds, answer) = TIMED.iter().find(|timed| timed.0 == call)?;
-    let value = *arguments.get(*argument)?;
-    let time = if *milliseconds {
-        // An `int`: a negative one is no end at all.
-        Time::Milliseconds(u64::from(u32::try_from(value & 0xffff_ffff).ok().filter(|ms| ms >> 31 == 0)?))
-    } else {
-        Time::At(Some(value).filter(|address| *address != 0)?)
-    };
-    Some(TimeOut { time, answer: *answer })
-}
-
-/// The same for a stopped thread, if it waits so and a stop has ended that.
-pub(crate) fn time_out(stopped: &impl Machine) -> Option<TimeOut> {
-    let ended = stopped.answer() == EINTR;
-    time_out_of(stopped.system_call().filter(|_| ended)?, &stopped.arguments())
-}
-
-/// A stopped thread as it is compared with itself: a wait that starts again may also have come to its end.
-pub(crate) fn compared<M: Machine>(stopped: &M) -> M {
-    let call = stopped.system_call();
-    let timed = call.and_then(|call| time_out_of(call, &stopped.arguments()));
-    match timed {
-        Some(TimeOut { answer, .. }) if stopped.answer() == answer => stopped.answering(ERESTARTNOHAND),
-        _ => cured(stopped),
-    }
+/// Whether a call has a time-out that starts again when its thread is stopped.
+pub(crate) fn starts_again(call: i64, arguments: &[u64]) -> bool {
+    let Some((_, argument, milliseconds)) = TIMED.iter().find(|timed| timed.0 == call) else { return false };
+    // A negative number is no end at all, and neither is no address.
+    let has_end = |value: u64| if *milliseconds { value >> 31 & 1 == 0 } else { value != 0 };
+    arguments.get(*argument).copied().is_some_and(has_end)
 }
 
 /// Whether the kernel has noted for this thread how its wait goes on (the restart block).

@@ -110,7 +110,7 @@ impl Victim {
             let Some(stopped) = read else { return Err(Error::Compat { pid: self.pid }) };
             // As it will go on: with its system call started again and out of a restartable sequence.
             let place = stopped.resume_at(tid).map_err(kernel("read the restartable sequence"))?;
-            let registers = restart::compared(&stopped).going_on_at(place);
+            let registers = restart::cured(&stopped).going_on_at(place);
             let state = Native::state_of(tid).map_err(kernel("read the extended state"))?;
             let mask = ptrace::get_signal_mask(tid).map_err(kernel("read the signal mask"))?;
             threads.insert(tid, Thread { registers, state, mask });

@@ -1,6 +1,5 @@
 //! A process looked at, not yet touched: everything that can be done before it is stopped is done here.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +15,6 @@ use crate::search::{self, Searched};
 use crate::stack::Stack;
 use crate::sys::cpu;
 use crate::sys::memory::Memory;
-use crate::victim::Wait;
 use crate::{CrashRisk, Error, Victim, place, sys};
 
 /// The kernel's page size on x86-64, and the same as a length.
@@ -65,8 +63,6 @@ pub struct Target {
     pub(crate) gadgets: Gadgets,
     pub(crate) options: Options,
     pub(crate) prepared: Option<Prepared>,
-    /// Waits of its threads that start again when they are stopped.
-    pub(crate) waits: BTreeMap<i32, Wait>,
     /// The processor that this thread may run on, where it is only one: it cannot move to the victim's.
     pub(crate) only_processor: Option<usize>,
     /// Whether this process may put seccomp filters to sleep; assumed until the kernel says otherwise.
@@ -167,7 +163,6 @@ impl Target {
             gadgets,
             options,
             prepared: None,
-            waits: BTreeMap::new(),
             only_processor: cpu::only_one(),
             suspends_filters: true,
         })

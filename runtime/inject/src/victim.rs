@@ -1,14 +1,12 @@
 //! A process whose threads are all stopped.
 
 mod adopt;
-mod carry;
 mod choose;
 mod leave;
 mod risks;
 mod seize;
 mod stop;
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,8 +22,6 @@ use crate::proc::{Personality, RunsFile, Status, StatusFile};
 use crate::target::Target;
 use crate::watch::Watch;
 use crate::{CrashRisk, Error, proc};
-
-pub(crate) use carry::Wait;
 
 /// A process whose threads are stopped, all or [one](Stop), traced by the calling thread.
 ///
@@ -72,8 +68,6 @@ pub struct Victim {
     pub(crate) switches: Option<u64>,
     /// How often that had been given one.
     pub(crate) runs_at_stop: Option<u64>,
-    /// Waits that start again, by thread.
-    waits: BTreeMap<i32, Wait>,
     /// Whether job control had stopped it before.
     job_stopped: bool,
     /// When the first thread was told to stop.
@@ -136,7 +130,7 @@ impl Victim {
         Ok(victim)
     }
 
-    fn new(mut target: Target, held: Held, threads: Vec<i32>, watch: Watch) -> Self {
+    fn new(target: Target, held: Held, threads: Vec<i32>, watch: Watch) -> Self {
         watch.set_threads(&threads);
         Self {
             pid: target.pid,
@@ -162,7 +156,6 @@ impl Victim {
             read_implies_exec: target.personality.read_implies_exec(),
             switches: None,
             runs_at_stop: None,
-            waits: std::mem::take(&mut target.waits),
             job_stopped: false,
             stopped_since: None,
             watch,
@@ -289,9 +282,8 @@ impl Victim {
         let target = self.target.take();
         released?;
         let suspends_filters = self.suspends_filters;
-        let waits = std::mem::take(&mut self.waits);
         target
-            .map(|target| Target { suspends_filters, waits, ..target })
+            .map(|target| Target { suspends_filters, ..target })
             .ok_or(Error::NoSuchProcess { pid: self.pid })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pie_blob_inject::{CrashRisk, Error, Infected, Others, Stop, Target, Victim};
+use pie_blob_inject::{CrashRisk, Difference, Error, Infected, Others, Stop, Target, Victim};
 use pie_blob_parasite::{Misc, parasite};
 use pie_blob_tests::victim::Running;
 use pie_blob_wild::wild;
@@ -89,7 +89,10 @@ fn what_others_do_is_no_difference() {
         let mut infected = held.infect(&wild::BLOB).unwrap();
         infected.call(wild::COMPUTES, (3_000_000,)).unwrap();
         let cured = infected.cure().unwrap();
-        assert_eq!(before.differences(&cured.snapshot().unwrap()), []);
+        // The first thread's sleep starts again where the blob has waited itself, be it for a lock of the kernel's.
+        let is_sleep = |difference: &Difference| *difference == Difference::Registers(victim.pid());
+        let differences = before.differences(&cured.snapshot().unwrap());
+        assert!(differences.iter().all(is_sleep), "{differences:?}");
         cured.release().unwrap();
     }
     let alone = start(&["nanosleep"]);

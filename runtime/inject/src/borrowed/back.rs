@@ -25,7 +25,7 @@ impl Borrowed {
             let registers = if again {
                 restart::after_death(&self.original)
             } else {
-                victim.resumed(self.tid, &self.original, self.sleeps).going_on_at(self.resume_at)
+                restart::cured(&self.original).going_on_at(self.resume_at)
             };
             registers.set(self.tid).map_err(Error::kernel("set registers", pid))?;
             if self.user_dispatch != UserDispatch::OFF {

@@ -115,7 +115,8 @@ impl Borrowed {
     /// Everything is blocked while code is borrowed but the end signal and what code raises by itself: a blocked fault
     /// would delete the victim's handler.
     fn running_mask(&self) -> u64 {
-        super::FAULTS.iter().chain([&self.end]).fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1)))
+        let open = super::FAULTS.iter().chain([&self.end]);
+        open.fold(u64::MAX, |mask, signal| mask & !(1 << (signal - 1))) | self.blocked_faults
     }
 
     /// Lets the system call at hand run until its answer lies in the victim's memory, where it was not before, and the end

@@ -215,8 +215,9 @@ pub(crate) fn at_system_call_entry(tid: i32) -> io::Result<bool> {
     Ok(information[0] == ENTRY)
 }
 
-/// Whether a signal is pending for the thread alone that its own code has raised (`PTRACE_PEEKSIGINFO`).
-pub(crate) fn fault_pending(tid: i32, faults: &[i32]) -> io::Result<bool> {
+/// The signals among `faults` that are pending for the thread alone and that its own code has raised (`PTRACE_PEEKSIGINFO`); bit
+/// 0 is signal 1.
+pub(crate) fn faults_pending(tid: i32, faults: &[i32]) -> io::Result<u64> {
     /// The kernel's `struct ptrace_peeksiginfo_args`.
     #[repr(C)]
     struct Arguments {
@@ -225,7 +226,7 @@ pub(crate) fn fault_pending(tid: i32, faults: &[i32]) -> io::Result<bool> {
         number: i32,
     }
     const AT_ONCE: usize = 8;
-    let mut from = 0;
+    let (mut from, mut pending) = (0, 0);
     loop {
         // SAFETY: a siginfo_t is plain numbers, for which zeros are a value.
         let mut found: [libc::siginfo_t; AT_ONCE] = unsafe { std::mem::zeroed() };
@@ -237,11 +238,10 @@ pub(crate) fn fault_pending(tid: i32, faults: &[i32]) -> io::Result<bool> {
         let got = usize::try_from(got).unwrap_or(0);
         // From the kernel, for what the code did; what somebody has sent has a code that is not positive.
         let raised = |signal: &libc::siginfo_t| signal.si_code > 0 && faults.contains(&signal.si_signo);
-        if found.iter().take(got).any(raised) {
-            return Ok(true);
-        }
+        let raised = found.iter().take(got).filter(|signal| raised(signal));
+        pending |= raised.fold(0, |set, signal| set | 1 << (signal.si_signo - 1));
         if got < AT_ONCE {
-            return Ok(false);
+            return Ok(pending);
         }
         from += AT_ONCE as u64;
     }

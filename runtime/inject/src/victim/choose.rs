@@ -52,5 +52,5 @@ fn disturbance(pid: i32, tid: i32) -> Disturbance {
 }
 
 fn starts_again(call: u64, arguments: &[u64]) -> bool {
-    i64::try_from(call).is_ok_and(|call| restart::time_out_of(call, arguments).is_some())
+    i64::try_from(call).is_ok_and(|call| restart::starts_again(call, arguments))
 }

@@ -69,12 +69,11 @@ impl Victim {
         let known = self.registers.binary_search_by_key(&tid, |(tid, _)| *tid).ok();
         let known = known.and_then(|at| self.registers.get(at)).map(|(_, registers)| *registers);
         if let Some(stopped) = known.or_else(|| Native::of(tid).ok().flatten()) {
-            if restart::cured(&stopped).answer() == stopped.answer() {
-                return;
+            let cured = restart::cured(&stopped);
+            if cured.answer() != stopped.answer() {
+                // It may have been killed.
+                let _ = cured.set(tid);
             }
-            let sleeps = self.sleeps_at_stop(tid, &stopped);
-            // It may have been killed.
-            let _ = self.resumed(tid, &stopped, sleeps).set(tid);
         }
     }
 

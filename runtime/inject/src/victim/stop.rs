@@ -75,12 +75,20 @@ impl Victim {
     /// Has a thread take the signals that its own code has raised before anything is done with it. The request to stop comes
     /// before them: they are still pending then, and would be taken for what the borrowed thread does.
     ///
-    /// The thread then stands at its handler's first instruction.
-    pub(crate) fn deliver_faults(&mut self, tid: i32) -> Result<(), Error> {
+    /// The thread then stands at its handler's first instruction. Those that it blocks stay pending: they are returned, and are to
+    /// stay blocked.
+    pub(crate) fn deliver_faults(&mut self, tid: i32) -> Result<u64, Error> {
         let pid = self.pid;
-        let pending =
-            || ptrace::fault_pending(tid, &FAULTS).map_err(Error::kernel("look at its pending signals", pid));
-        while pending()? {
+        loop {
+            let pending = ptrace::faults_pending(tid, &FAULTS);
+            let pending = pending.map_err(Error::kernel("look at its pending signals", pid))?;
+            if pending == 0 {
+                return Ok(0);
+            }
+            let mask = ptrace::get_signal_mask(tid).map_err(Error::kernel("read the signal mask", pid))?;
+            if pending & !mask == 0 {
+                return Ok(pending);
+            }
             if !self.is_seized() {
                 let reason = "a signal that its own code has raised is pending: resume it to its signal-delivery-stop first";
                 return Err(Error::NotAdoptable { tid, reason });
@@ -92,7 +100,6 @@ impl Victim {
                 return Err(Error::ThreadEnded { pid, tid });
             }
         }
-        Ok(())
     }
 
     /// Lets a process go that a thread created as no thread of its own (clone without `CLONE_THREAD`): the option that

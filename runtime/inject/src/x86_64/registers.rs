@@ -168,10 +168,6 @@ impl Machine for Registers {
         Some(self.orig_rax.cast_signed_()).filter(|number| *number >= 0)
     }
 
-    fn arguments(&self) -> [u64; 6] {
-        [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9]
-    }
-
     fn answer(&self) -> i64 {
         self.rax.cast_signed_()
     }
@@ -279,7 +275,7 @@ impl CastSigned for u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::restart::{Time, after_death, by_hand, cured, time_out};
+    use crate::restart::{after_death, by_hand, cured, starts_again};
 
     const EINTR: i64 = -4;
     const ERESTARTNOHAND: i64 = -514;
@@ -300,18 +296,16 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_is_known_where_it_starts_again() {
-        let waiting = |r10| Registers { r10, ..stopped(libc::SYS_epoll_wait, EINTR) };
-        let known = time_out(&waiting(50)).unwrap();
-        assert_eq!((known.time, known.answer), (Time::Milliseconds(50), 0));
+    fn a_wait_with_an_end_is_known_where_it_starts_again() {
+        let waits = |call, arguments: [u64; 6]| starts_again(call, &arguments);
+        assert!(waits(libc::SYS_epoll_wait, [5, 0x5000, 1, 50, 0, 0]));
         for endless in [0xffff_ffff, u64::MAX] {
-            assert_eq!(time_out(&waiting(endless)), None);
+            assert!(!waits(libc::SYS_epoll_wait, [5, 0x5000, 1, endless, 0, 0]));
         }
-        assert_eq!(time_out(&Registers { r10: 50, ..stopped(libc::SYS_epoll_wait, 1) }), None);
-        let by_address = Registers { rdx: 0x5000, ..stopped(libc::SYS_rt_sigtimedwait, EINTR) };
-        assert_eq!(time_out(&by_address).unwrap().time, Time::At(0x5000));
-        assert_eq!(time_out(&stopped(libc::SYS_rt_sigtimedwait, EINTR)), None);
-        assert_eq!(time_out(&stopped(libc::SYS_poll, EINTR)), None);
+        assert!(waits(libc::SYS_rt_sigtimedwait, [0x5000, 0, 0x6000, 8, 0, 0]));
+        assert!(!waits(libc::SYS_rt_sigtimedwait, [0x5000, 0, 0, 8, 0, 0]));
+        assert!(!waits(libc::SYS_poll, [0x5000, 1, 50, 0, 0, 0]));
+        assert!(!starts_again(libc::SYS_epoll_wait, &[]));
     }
 
     #[test]
