@@ -59,3 +59,23 @@ fn sigtimedwait_is_not_starved() {
 fn semtimedop_is_not_starved() {
     gets_through("semtimedop");
 }
+
+/// An event that comes while the process is stopped ends the wait at once, and the next wait is made with the same registers: it
+/// is another, and its time begins with it.
+#[test]
+fn no_wait_is_answered_before_its_time() {
+    let mut victim = Program::of("events.c").start(&[]);
+    let mut target = Target::open(victim.pid()).unwrap();
+    let begin = Instant::now();
+    while begin.elapsed() < LONG {
+        let Ok(held) = target.seize() else { break };
+        // Most events come while it is stopped.
+        std::thread::sleep(random(BETWEEN));
+        let Ok(released) = held.release() else { break };
+        target = released;
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    victim.listen_anew();
+    victim.line();
+    victim.end();
+}
