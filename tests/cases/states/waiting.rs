@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pie_blob_inject::Target;
+use pie_blob_inject::{Stop, Target};
 use pie_blob_parasite::parasite;
 
 use crate::kills::random;
@@ -18,9 +18,10 @@ const SLACK: u64 = 500;
 
 fn gets_through(wait: &str) {
     let program = Program::of("waiting.c");
-    let mut untouched = program.start(&[wait]);
-    let mut victim = program.start(&[wait]);
-    let mut target = Target::open(victim.pid()).unwrap();
+    let mut untouched = program.start(&[wait, "beside"]);
+    let mut victim = program.start(&[wait, "beside"]);
+    // The thread that waits is not the one that is stopped: another minds less.
+    let mut target = Target::open(victim.pid()).unwrap().stop(Stop::One);
     let begin = Instant::now();
     let mut cycles = 0;
     while begin.elapsed() < LONG {
@@ -43,6 +44,25 @@ fn gets_through(wait: &str) {
     );
     victim.end();
     untouched.end();
+}
+
+/// A process of one thread has no other. Its wait starts again each time, and ends once it is left alone for as long.
+#[test]
+fn a_wait_ends_in_the_first_pause_that_is_long_enough() {
+    const INJECTED: Duration = Duration::from_millis(500);
+    let mut victim = Program::of("waiting.c").start(&["epoll_wait"]);
+    let mut target = Target::open(victim.pid()).unwrap();
+    let begin = Instant::now();
+    while begin.elapsed() < INJECTED {
+        target = target.seize().unwrap().release().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    victim.listen_anew();
+    // The next line is of the wait that was started again last, or of a later one.
+    let longest: u64 = victim.line().parse().unwrap();
+    // It had begun before the first stop.
+    assert!(u128::from(longest) < begin.elapsed().as_millis() + 500, "{longest} ms");
+    victim.end();
 }
 
 #[test]

@@ -2,12 +2,14 @@
  * Waits for 50 ms again and again, and prints how long the longest wait took, in milliseconds. A wait that ends early or in
  * another way than by time is damage.
  *
- * waiting epoll_wait|sigtimedwait|semtimedop [host-dies]
+ * waiting epoll_wait|sigtimedwait|semtimedop [host-dies|beside]
  *
+ * beside: another thread sleeps in pause() all the while.
  * host-dies: one wait may end with EINTR, as it does after SIGSTOP and SIGCONT (signal(7)).
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
@@ -56,6 +58,13 @@ static int wait_once(void)
 	return answer == 0 || errno == EAGAIN ? 0 : errno;
 }
 
+static void *sleeper(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
 int main(int count, char **arguments)
 {
 	int interruptions = count > 2 && !strcmp(arguments[2], "host-dies");
@@ -69,6 +78,12 @@ int main(int count, char **arguments)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, 0);
+	if (count > 2 && !strcmp(arguments[2], "beside")) {
+		pthread_t other;
+
+		if (pthread_create(&other, 0, sleeper, 0))
+			return 4;
+	}
 	if (kind == EPOLL)
 		descriptor = epoll_create1(0);
 	if (kind == SEMAPHORE)
