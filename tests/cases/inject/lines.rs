@@ -81,7 +81,8 @@ fn every_fault_names_its_source_line() {
         assert!(marked(name).contains(&number), "{explained}; marked: {:?}", marked(name));
         let printed = explained.to_string();
         assert!(printed.starts_with(&error.to_string()), "{printed}");
-        assert!(printed.contains(&format!("in {name} at ./tests/wild/src/lib.rs:{number}:")), "{printed}");
+        // With a column, which a function's first instructions have none of.
+        assert!(printed.contains(&format!("in {name} at ./tests/wild/src/lib.rs:{number}")), "{printed}");
     }
 }
 
