@@ -186,6 +186,29 @@ impl Borrowed {
     }
 
     fn run_to_the_end(&mut self, victim: &mut Victim, entry: &Entry, done: u64) -> Result<Stopped, Error> {
+        let stopped = self.run_to_a_signal(victim, entry, done)?;
+        // It stands before that signal's delivery. If this host dies the signal is delivered, wherever the thread has been led
+        // by then: a handler that the victim has for it would run on the wrong stack.
+        if self.end_means_something || !matches!(stopped, Stopped::Done(_)) {
+            self.drop_signal(victim)?;
+        }
+        Ok(stopped)
+    }
+
+    /// Has a thread that stands before the delivery of a signal stand still without one, at the same instruction.
+    fn drop_signal(&mut self, victim: &mut Victim) -> Result<(), Error> {
+        // One that was attached and not seized cannot be interrupted.
+        while ptrace::interrupt(self.tid).is_ok() {
+            self.resume(victim, Resume::Continue)?;
+            match self.wait_shortly(victim)? {
+                Change::Signal(signal) => victim.defer(self.tid, signal),
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn run_to_a_signal(&mut self, victim: &mut Victim, entry: &Entry, done: u64) -> Result<Stopped, Error> {
         let pid = victim.pid;
         let registers = self.entering(entry);
         self.go_to(victim, &registers)?;
