@@ -51,10 +51,8 @@ fn a_host_that_blocks_every_signal_has_the_same_ends() {
         // SAFETY: the set is this thread's own.
         unsafe { libc::sigfillset(&raw mut all) };
         // SAFETY: reads one set, and changes this thread's mask only.
-        assert_eq!(
-            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) },
-            0
-        );
+        let set = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) };
+        assert_eq!(set, 0);
         let mut target = Target::open(pid).unwrap();
         for _ in 0..20 {
             target = cycle(target);
