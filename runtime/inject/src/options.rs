@@ -15,7 +15,7 @@ pub enum MappingName {
     #[default]
     WhereSupported,
     /// `/memfd:pie_blob` on every kernel. Takes three more remote system calls, and a descriptor for their time
-    /// ([`CrashRisk::Descriptor`]).
+    /// ([`CrashRisk::Descriptor`](crate::CrashRisk::Descriptor)).
     Required,
 }
 
@@ -35,7 +35,7 @@ pub enum Stop {
     /// `pop; ret` and a store, which C libraries have; small Go programs do not).
     ///
     /// Meanwhile the others may do what they like. One that executes a program or ends the process ends the stopped
-    /// thread as well ([`Error::Changed`], [`Error::Died`]); one that makes a child gives it no copy of the blob once its first
+    /// thread as well ([`Error::Changed`](crate::Error::Changed), [`Error::Died`](crate::Error::Died)); one that makes a child gives it no copy of the blob once its first
     /// call has begun.
     One,
     /// As [`One`](Self::One), and it is this thread.
