@@ -22,6 +22,9 @@ use crate::{Error, borrowed};
 /// How many pages at the low end of a stack may have frames: two places of the largest size.
 const PAGES: u64 = 8;
 
+/// The most frames that are looked after: a host leaves those of two threads.
+const MOST: usize = 16;
+
 /// How long a handler may take that runs while the thread is on its way.
 const HANDLED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -125,6 +128,8 @@ impl Target {
                 mapping: mapping.clone(),
             }));
         }
+        // A process that has more of them has made them itself, to keep whoever opens it.
+        found.truncate(MOST);
         Ok(found)
     }
 
